@@ -1,0 +1,35 @@
+"""Where things are kept on this machine. ``HACONIWA_*`` environment variables override each, for tests."""
+
+from __future__ import annotations
+
+import os
+
+
+def run_dir() -> str:
+    """Folder of the state of running containers, one folder each: /run/haconiwa."""
+    return os.environ.get("HACONIWA_RUN_DIR", "/run/haconiwa")
+
+
+def lib_dir() -> str:
+    """Folder below which root file systems are made by default: /var/lib/haconiwa."""
+    return os.environ.get("HACONIWA_LIB_DIR", "/var/lib/haconiwa")
+
+
+def log_dir() -> str:
+    """Folder of the logs of daemon containers and their supervisors: /var/log/haconiwa."""
+    return os.environ.get("HACONIWA_LOG_DIR", "/var/log/haconiwa")
+
+
+def cache_dir() -> str:
+    """Folder of what can be made again: /var/cache/haconiwa."""
+    return os.environ.get("HACONIWA_CACHE_DIR", "/var/cache/haconiwa")
+
+
+def global_config() -> str:
+    """The file executed before each haco file: /etc/haconiwa.conf.py."""
+    return os.environ.get("HACONIWA_CONFIG", "/etc/haconiwa.conf.py")
+
+
+def default_pid_file(name: str) -> str:
+    """Where a container's supervisor writes its pid unless told otherwise: /run/haconiwa-NAME.pid."""
+    return os.path.join(os.path.dirname(run_dir()), f"haconiwa-{name}.pid")
