@@ -1,0 +1,81 @@
+"""What a test may ask of the machine, one word each, and how it is found out.
+
+Used by the marker ``requires`` and by scripts/setup, so nothing outside the standard library is imported here.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+
+PROGRAMS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "busybox": ("busybox", ("busybox-static",)),
+    "debootstrap": ("debootstrap", ("debootstrap",)),
+    "git": ("git", ("git",)),
+    "ip": ("ip", ("iproute2",)),
+    "lxc": ("lxc-create", ("lxc", "lxc-templates")),
+    "ps": ("ps", ("procps",)),
+    "setpriv": ("setpriv", ("util-linux",)),
+    "strace": ("strace", ("strace",)),
+    "xz": ("xz", ("xz-utils",)),
+    "zstd": ("zstd", ("zstd",)),
+}
+"""Words that stand for a program: its name, and the Debian packages that bring it."""
+
+HOST_WORDS = frozenset({"cgroup1", "cgroup2", "sys_resource"})
+"""Words for what no package can bring: a test that lacks one is skipped even where nothing else may be."""
+
+
+def _succeeds(*command: str) -> bool:
+    return subprocess.run(command, check=False, stdin=subprocess.DEVNULL, capture_output=True).returncode == 0
+
+
+def _unshares(option: str) -> bool:
+    return _succeeds("unshare", option, "true")
+
+
+def _mounted_at(path: str, fstype: str) -> bool:
+    with open("/proc/self/mounts", encoding="utf-8", errors="replace") as mounts:
+        return any(line.split()[1:3] == [path, fstype] for line in mounts)
+
+
+def _has_cgroup1() -> bool:
+    with open("/proc/self/mounts", encoding="utf-8", errors="replace") as mounts:
+        return any(line.split()[2] == "cgroup" for line in mounts)
+
+
+def _has_capability(number: int) -> bool:
+    with open("/proc/self/status", encoding="ascii", errors="replace") as status:
+        effective = next(line.split()[1] for line in status if line.startswith("CapEff:"))
+    return bool(int(effective, 16) >> number & 1)
+
+
+FEATURES: dict[str, Callable[[], bool]] = {
+    "root": lambda: os.geteuid() == 0 and _unshares("--mount"),
+    "userns": lambda: _succeeds("unshare", "--user", "--map-root-user", "true"),
+    "netns": lambda: _unshares("--net"),
+    "cgroup1": _has_cgroup1,
+    "cgroup2": lambda: _mounted_at("/sys/fs/cgroup", "cgroup2"),
+    "sys_resource": lambda: _has_capability(24),
+}
+"""Words that stand for a right or a feature of the kernel: a probe that is true where it is there."""
+
+
+@functools.cache
+def has(word: str) -> bool:
+    """Whether this machine has what a word stands for.
+
+    Raises:
+        KeyError: For a word that is neither in `PROGRAMS` nor in `FEATURES`.
+    """
+    if word in PROGRAMS:
+        return shutil.which(PROGRAMS[word][0]) is not None
+    return FEATURES[word]()
+
+
+def packages() -> list[str]:
+    """The Debian packages of the programs that this machine lacks."""
+    return sorted({package for word, (_, names) in PROGRAMS.items() if not has(word) for package in names})

@@ -1,0 +1,51 @@
+"""Small root file systems made from Debian's static busybox."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+
+DIRECTORIES = (
+    "bin", "dev", "etc", "home", "lib", "proc", "root", "run", "sbin", "sys", "tmp", "usr/bin", "usr/sbin", "var/tmp",
+)  # fmt: skip
+
+ETC = {
+    "passwd": (
+        "root:x:0:0:root:/root:/bin/sh\n"
+        "daemon:x:1:1:daemon:/usr/sbin:/bin/false\n"
+        "alice:x:1000:1001:Alice:/home/alice:/bin/sh\n"
+        "nobody:x:65534:65534:nobody:/:/bin/false\n"
+    ),
+    "group": "root:x:0:\ndaemon:x:1:\naudio:x:29:alice\nalice:x:1001:\nnogroup:x:65534:\n",
+    "hosts": "127.0.0.1 localhost\n",
+    "resolv.conf": "",
+    "os-release": "ID=busybox\nNAME=busybox\n",
+}
+"""Files of /etc. The user alice has a gid that differs from the uid, so that mixing them up shows."""
+
+
+def make_busybox_root(path: str) -> str:
+    """Make a root file system whose programs are busybox and links to it.
+
+    Args:
+        path: Host path of a directory that does not exist yet.
+
+    Returns:
+        The path.
+    """
+    busybox = shutil.which("busybox")
+    if busybox is None:
+        raise RuntimeError('busybox is not here: mark the test with requires("busybox")')
+    for directory in DIRECTORIES:
+        os.makedirs(os.path.join(path, directory))
+    os.chmod(os.path.join(path, "tmp"), 0o1777)
+    shutil.copy2(busybox, os.path.join(path, "bin/busybox"))
+    applets = subprocess.run([busybox, "--list"], check=True, capture_output=True, text=True).stdout.split()
+    for applet in applets:
+        if applet != "busybox":
+            os.symlink("busybox", os.path.join(path, "bin", applet))
+    for name, text in ETC.items():
+        with open(os.path.join(path, "etc", name), "w", encoding="ascii") as file:
+            file.write(text)
+    return path
