@@ -1,0 +1,61 @@
+"""The one exception of this layer."""
+
+from __future__ import annotations
+
+import enum
+import errno as _errno
+import os
+
+AT_FDCWD = -100
+"""In place of a directory descriptor: paths are relative to the current directory."""
+
+
+class SyscallError(OSError):
+    """A system call failed.
+
+    The layer above knows what the call was for and says so; this text is for a debug log.
+
+    Attributes:
+        errno: The kernel's error number.
+        call: The call as strace(1) shows it: ``mount("proc", "/proc", "proc", MS_NOSUID)``.
+    """
+
+    def __init__(self, errno: int, call: str) -> None:
+        super().__init__(errno, os.strerror(errno))
+        self.call = call
+
+    def __str__(self) -> str:
+        number = self.errno or 0
+        return f"{self.call}: {self.strerror} ({_errno.errorcode.get(number, number)})"
+
+
+def render_call(name: str, arguments: tuple[object, ...]) -> str:
+    """A call as strace(1) shows it."""
+    return f"{name}({', '.join(render_argument(argument) for argument in arguments)})"
+
+
+def render_argument(value: object) -> str:
+    """One argument: strings quoted and escaped, flags and enumerations by name, None as ``NULL``.
+
+    A dict stands for a structure. No codec is used, since this may run where nothing can be imported any more.
+    """
+    if value is None:
+        return "NULL"
+    if isinstance(value, (str, bytes, os.PathLike)):
+        return f'"{"".join(_escape(character) for character in os.fsdecode(value))}"'
+    if isinstance(value, enum.Enum):
+        return _render_constant(value)
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}={render_argument(item)}' for key, item in value.items())}}}"
+    return "AT_FDCWD" if value == AT_FDCWD else str(value)
+
+
+def _render_constant(value: enum.Enum) -> str:
+    """Our own constants print under their kernel names; those of ``signal`` bear them already."""
+    return value.name if type(value).__module__ == "signal" else str(value)
+
+
+def _escape(character: str) -> str:
+    if character in '"\\':
+        return f"\\{character}"
+    return character if character.isprintable() else f"\\x{ord(character):02x}"

@@ -1,0 +1,139 @@
+"""Opening confined to a directory, closing ranges of descriptors, and which file system a descriptor is on."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+
+from haconiwa.kernel.libc import encode, fields, libc_function, raw_syscall, syscall_error
+from haconiwa.kernel.names import KernelFlag
+
+PROC_SUPER_MAGIC = 0x9FA0
+DEVPTS_SUPER_MAGIC = 0x1CD1
+NSFS_MAGIC = 0x6E736673
+TMPFS_MAGIC = 0x01021994
+CGROUP2_SUPER_MAGIC = 0x63677270
+
+MAX_FD = 0xFFFFFFFF
+"""As `last` of `close_range`: to the end."""
+
+# the kernel gives EAGAIN when a rename or mount anywhere may have moved a ".." under its hands; runc tries as often
+_OPEN_ATTEMPTS = 128
+
+
+class RESOLVE(KernelFlag):
+    """How openat2(2) may walk a path."""
+
+    NO_XDEV = 0x01
+    NO_MAGICLINKS = 0x02
+    NO_SYMLINKS = 0x04
+    BENEATH = 0x08
+    IN_ROOT = 0x10
+    CACHED = 0x20
+
+
+class CLOSE_RANGE(KernelFlag):
+    """Flags of close_range(2)."""
+
+    UNSHARE = 2
+    CLOEXEC = 4
+
+
+class _OpenFlag(KernelFlag):
+    """The O_ flags of open(2), whose numbers depend on the machine, for messages."""
+
+    WRONLY = os.O_WRONLY
+    RDWR = os.O_RDWR
+    CREAT = os.O_CREAT
+    EXCL = os.O_EXCL
+    NOCTTY = os.O_NOCTTY
+    TRUNC = os.O_TRUNC
+    APPEND = os.O_APPEND
+    NONBLOCK = os.O_NONBLOCK
+    DIRECTORY = os.O_DIRECTORY
+    NOFOLLOW = os.O_NOFOLLOW
+    CLOEXEC = os.O_CLOEXEC
+    PATH = os.O_PATH
+
+    @property
+    def kernel_name(self) -> str:
+        return f"O_{self.name}"
+
+
+class _OpenHow(ctypes.Structure):
+    """struct open_how."""
+
+    _fields_ = fields(ctypes.c_uint64, "flags", "mode", "resolve")
+
+
+class _Statfs(ctypes.Structure):
+    """struct statfs of the 64-bit machines, 120 bytes, of which only the first field is wanted."""
+
+    _fields_ = fields(ctypes.c_ulong, "f_type") + fields(ctypes.c_ulong * 14, "rest")
+
+
+_openat2 = raw_syscall("openat2", ctypes.c_int, ctypes.c_char_p, ctypes.POINTER(_OpenHow), ctypes.c_size_t)
+_close_range = raw_syscall("close_range", ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong)
+_fstatfs = libc_function("fstatfs", ctypes.c_int, ctypes.POINTER(_Statfs))
+
+
+def openat2(dirfd: int, path: str | bytes | os.PathLike[str], flags: int, mode: int = 0, resolve: int = 0) -> int:
+    """Opens a file with rules for how its path is walked.
+
+    An interrupted call is made again, and so is one that lost a race with a rename (EAGAIN), 128 times in all.
+
+    Args:
+        dirfd: Where a relative path starts, and the root for `RESOLVE.IN_ROOT` and `RESOLVE.BENEATH`.
+        path: As seen from there.
+        flags: ``os.O_*``; O_CLOEXEC is added.
+        mode: For O_CREAT and O_TMPFILE, else 0.
+        resolve: `RESOLVE`.
+
+    Returns:
+        A descriptor.
+
+    Raises:
+        SyscallError: EXDEV (the path leaves `dirfd` or crosses a mount against the rules), ELOOP (a forbidden or
+            endless link), ENOENT, ENOTDIR, EINVAL (an unknown flag, or a mode without O_CREAT), EAGAIN, ENOSYS
+            (before Linux 5.6).
+
+    See: openat2(2)
+    """
+    flags |= os.O_CLOEXEC
+    encoded, how = encode(path), _OpenHow(flags, mode, resolve)
+    for _ in range(_OPEN_ATTEMPTS):
+        fd = _openat2(dirfd, encoded, how, ctypes.sizeof(how))
+        if fd >= 0:
+            return fd
+        if ctypes.get_errno() not in (errno.EINTR, errno.EAGAIN):
+            break
+    shown = {"flags": _OpenFlag(flags), "mode": oct(mode), "resolve": RESOLVE(resolve)}
+    raise syscall_error("openat2", dirfd, path, shown, ctypes.sizeof(how))
+
+
+def close_range(first: int, last: int = MAX_FD, flags: int = 0) -> None:
+    """Closes the descriptors from `first` to `last`, both included, or with `CLOSE_RANGE.CLOEXEC` only marks them.
+
+    Raises:
+        SyscallError: EINVAL (`first` after `last`, unknown flag), ENOSYS (before Linux 5.9; CLOEXEC: 5.11).
+
+    See: close_range(2)
+    """
+    if _close_range(first, last, flags) < 0:
+        raise syscall_error("close_range", first, last, CLOSE_RANGE(flags))
+
+
+def fstatfs(fd: int) -> int:
+    """The magic number of the file system that an open file is on, such as `NSFS_MAGIC`.
+
+    Raises:
+        SyscallError: EBADF, or the file system's own.
+
+    See: fstatfs(2)
+    """
+    result = _Statfs()
+    while _fstatfs(fd, result) < 0:
+        if ctypes.get_errno() != errno.EINTR:
+            raise syscall_error("fstatfs", fd)
+    return int(result.f_type)

@@ -1,0 +1,85 @@
+"""The C library, with argument types set once and every result checked.
+
+How the wrappers of this package are made::
+
+    _umount2 = libc_function("umount2", c_char_p, c_int)
+
+    def umount2(target, flags):
+        if _umount2(encode(target), flags) < 0:
+            raise syscall_error("umount2", target, MNT(flags))
+
+so that a call which succeeds pays nothing for the message of one that fails.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import functools
+import os
+
+from haconiwa.kernel import syscalls
+from haconiwa.kernel.errors import SyscallError, render_call
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+# PyDLL keeps the interpreter's lock during a call: between clone and the interpreter's own clean-up in the child
+# nothing may wait for it. Nothing is looked up by file name, so no library is ever opened.
+_libc = ctypes.PyDLL(None, use_errno=True)
+
+
+def libc_function(name: str, *argtypes: Any) -> Callable[..., int]:
+    """A function of the C library that returns an int, below 0 on failure."""
+    function = _libc[name]
+    function.argtypes = argtypes
+    function.restype = ctypes.c_int
+    return function
+
+
+def raw_syscall(name: str, *argtypes: Any) -> Callable[..., int]:
+    """A system call by number, below 0 on failure.
+
+    On a machine whose numbers are unknown the result is a function that raises `SyscallError` with ENOSYS, so that
+    only those fail who need the call. See: syscall(2)
+    """
+    machine = syscalls.machine()
+    if machine not in syscalls.NUMBERS:
+        return functools.partial(_refuse, f'{name} [no system call numbers known for machine "{machine}"]')
+    function = _libc["syscall"]  # by index: a new object each time, with argument types of its own
+    function.argtypes = (ctypes.c_long, *argtypes)
+    function.restype = ctypes.c_long
+    return functools.partial(function, syscalls.NUMBERS[machine][name])
+
+
+def _refuse(call: str, *_arguments: object) -> int:
+    raise SyscallError(errno.ENOSYS, call)
+
+
+def fields(ctype: Any, *names: str) -> Any:
+    """Fields of one type for a ``ctypes.Structure``."""
+    return [(name, ctype) for name in names]
+
+
+def syscall_error(name: str, *arguments: object) -> SyscallError:
+    """The exception for the call that has just failed, with the errno it left."""
+    return SyscallError(ctypes.get_errno(), render_call(name, arguments))
+
+
+def encode(value: str | bytes | os.PathLike[str]) -> bytes:
+    """A string for the kernel.
+
+    Raises:
+        ValueError: It contains a NUL, where C would silently end it.
+    """
+    encoded = os.fsencode(value)
+    if b"\0" in encoded:
+        raise ValueError(f"embedded null byte in {value!r}")
+    return encoded
+
+
+def encode_optional(value: str | bytes | os.PathLike[str] | None) -> bytes | None:
+    """As `encode`, with None for a NULL pointer."""
+    return None if value is None else encode(value)
