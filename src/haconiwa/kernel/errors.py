@@ -13,12 +13,16 @@ AT_FDCWD = -100
 class SyscallError(OSError):
     """A system call failed.
 
-    The layer above knows what the call was for and says so; this text is for a debug log.
+    The layer above knows what the call was for and says so; this text is for a debug log. As with ``OSError`` itself,
+    the usual error numbers make a `FileNotFoundError`, `FileExistsError`, `PermissionError` and so on.
 
     Attributes:
         errno: The kernel's error number.
         call: The call as strace(1) shows it: ``mount("proc", "/proc", "proc", MS_NOSUID)``.
     """
+
+    def __new__(cls, errno: int, call: str) -> SyscallError:
+        return super().__new__(_KINDS.get(errno, cls), errno, call)
 
     def __init__(self, errno: int, call: str) -> None:
         super().__init__(errno, os.strerror(errno))
@@ -29,6 +33,19 @@ class SyscallError(OSError):
         return f"{self.call}: {self.strerror} ({_errno.errorcode.get(number, number)})"
 
 
+def _kind(builtin: type[OSError]) -> type[SyscallError]:
+    return type("SyscallError", (SyscallError, builtin), {"__doc__": SyscallError.__doc__})
+
+
+_KINDS = {
+    _errno.ENOENT: _kind(FileNotFoundError),
+    _errno.EEXIST: _kind(FileExistsError),
+    _errno.ENOTDIR: _kind(NotADirectoryError),
+    _errno.EPERM: _kind(PermissionError),
+    _errno.EACCES: _kind(PermissionError),
+}
+
+
 def render_call(name: str, arguments: tuple[object, ...]) -> str:
     """A call as strace(1) shows it."""
     return f"{name}({', '.join(render_argument(argument) for argument in arguments)})"
@@ -37,7 +54,8 @@ def render_call(name: str, arguments: tuple[object, ...]) -> str:
 def render_argument(value: object) -> str:
     """One argument: strings quoted and escaped, flags and enumerations by name, None as ``NULL``.
 
-    A dict stands for a structure. No codec is used, since this may run where nothing can be imported any more.
+    A dict stands for a structure; text in it is taken as it is, for numbers in hexadecimal. No codec is used, since
+    this may run where nothing can be imported any more.
     """
     if value is None:
         return "NULL"
@@ -46,7 +64,8 @@ def render_argument(value: object) -> str:
     if isinstance(value, enum.Enum):
         return _render_constant(value)
     if isinstance(value, dict):
-        return f"{{{', '.join(f'{key}={render_argument(item)}' for key, item in value.items())}}}"
+        shown = [f"{key}={item if isinstance(item, str) else render_argument(item)}" for key, item in value.items()]
+        return f"{{{', '.join(shown)}}}"
     return "AT_FDCWD" if value == AT_FDCWD else str(value)
 
 

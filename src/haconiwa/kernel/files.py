@@ -108,7 +108,7 @@ def openat2(dirfd: int, path: str | bytes | os.PathLike[str], flags: int, mode: 
             return fd
         if ctypes.get_errno() not in (errno.EINTR, errno.EAGAIN):
             break
-    shown = {"flags": _OpenFlag(flags), "mode": oct(mode), "resolve": RESOLVE(resolve)}
+    shown = {"flags": _OpenFlag(flags), "mode": f"0{mode:o}", "resolve": RESOLVE(resolve)}
     raise syscall_error("openat2", dirfd, path, shown, ctypes.sizeof(how))
 
 

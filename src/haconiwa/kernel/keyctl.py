@@ -21,7 +21,8 @@ def join_session_keyring(name: str | None = None) -> int:
     """Replaces the session keyring by a new, empty one, so that the caller's keys are out of reach.
 
     Args:
-        name: Joins the keyring of this name if there is one; None always makes a new one.
+        name: Joins the keyring of this name if there is one that may be searched, else makes one of this name;
+            None makes one without a name.
 
     Returns:
         The keyring's serial number.

@@ -1,0 +1,42 @@
+"""Locks that belong to an open file and are gone with it, and that can be asked about without being taken."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import struct
+
+# struct flock of the 64-bit architectures: l_type, l_whence, l_start, l_len, l_pid
+_FLOCK = struct.Struct("hhqqi4x")
+_WHOLE_FILE = (os.SEEK_SET, 0, 0, 0)
+
+
+def try_lock(fd: int) -> bool:
+    """Take the write lock of an open file description, without waiting.
+
+    Args:
+        fd: Opened for writing. Copies of the descriptor, also in forked children, share the lock.
+
+    Returns:
+        False when another open file description has it.
+
+    See: F_OFD_SETLK(2const)
+    """
+    try:
+        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _FLOCK.pack(fcntl.F_WRLCK, *_WHOLE_FILE))
+    except OSError as error:
+        if error.errno in (errno.EAGAIN, errno.EACCES):
+            return False
+        raise
+    return True
+
+
+def is_locked(fd: int) -> bool:
+    """Whether another open file description has the lock; takes nothing itself.
+
+    See: F_OFD_GETLK(2const)
+    """
+    answer = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, _FLOCK.pack(fcntl.F_WRLCK, *_WHOLE_FILE))
+    held: int = _FLOCK.unpack(answer)[0]
+    return held != fcntl.F_UNLCK
