@@ -22,10 +22,9 @@ class SyscallError(OSError):
     """
 
     def __new__(cls, errno: int, call: str) -> SyscallError:
-        return super().__new__(_KINDS.get(errno, cls), errno, call)
+        return super().__new__(_KINDS.get(errno, cls), errno, os.strerror(errno))
 
     def __init__(self, errno: int, call: str) -> None:
-        super().__init__(errno, os.strerror(errno))
         self.call = call
 
     def __str__(self) -> str:

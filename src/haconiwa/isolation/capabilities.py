@@ -1,0 +1,88 @@
+"""The five capability sets of the container's program.
+
+The bounding set is cut first, while the process still may; the ids are changed; then permitted and effective are set,
+inheritable and ambient only to what `ambient(…)` asks for. All are read back.
+See: capabilities(7).
+"""
+
+from __future__ import annotations
+
+from haconiwa.errors import ContainerError
+from haconiwa.isolation.step import INSIDE, Site, Step
+from haconiwa.kernel.capabilities import (
+    ambient_clear,
+    ambient_raise,
+    capbset_drop,
+    capget,
+    capset,
+    full_mask,
+    last_cap,
+    to_mask,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from haconiwa.spec.model import CapabilitiesSpec, ContainerSpec
+
+
+def bounding_mask(capabilities: CapabilitiesSpec) -> int:
+    """The bounding set as bits; names the running kernel does not have are passed over."""
+    if capabilities.bounding is None:
+        return full_mask()
+    return to_mask(capabilities.bounding) & full_mask()
+
+
+class DropBounding(Step):
+    """Take capabilities out of the bounding set, so that no program inside can ever gain them."""
+
+    __slots__ = ("drops",)
+
+    def __init__(self, capabilities: CapabilitiesSpec) -> None:
+        super().__init__(INSIDE, capabilities.where)
+        kept = bounding_mask(capabilities)
+        # Worked out beforehand: inside there is no /proc of the host's to ask for the last capability.
+        self.drops = tuple(number for number in range(last_cap() + 1) if not kept >> number & 1)
+
+    def describe(self) -> str:
+        return f"drop {len(self.drops)} capabilities from the bounding set"
+
+    def execute(self, site: Site) -> None:
+        for number in self.drops:
+            capbset_drop(number)
+
+
+class SetCapabilities(Step):
+    """Set permitted, effective, inheritable and ambient, and read them back."""
+
+    __slots__ = ("ambient", "bounding", "names")
+
+    def __init__(self, capabilities: CapabilitiesSpec) -> None:
+        super().__init__(INSIDE, capabilities.where)
+        self.bounding = bounding_mask(capabilities)
+        self.ambient = to_mask(capabilities.ambient) & self.bounding
+        self.names = "all" if capabilities.bounding is None else " ".join(sorted(capabilities.bounding)) or "none"
+
+    def describe(self) -> str:
+        return f"keep the capabilities: {self.names}"
+
+    def execute(self, site: Site) -> None:
+        _effective, permitted, _inheritable = capget()
+        keep = self.bounding & permitted
+        wanted = (keep, keep, self.ambient & permitted)
+        ambient_clear()
+        capset(*wanted)
+        for number in range(self.ambient.bit_length()):
+            if self.ambient >> number & 1:
+                ambient_raise(number)
+        if capget() != wanted:
+            raise ContainerError(f"cannot {self.describe()}", why="the kernel shows other capabilities than were set")
+
+
+def plan_bounding(spec: ContainerSpec) -> list[Step]:
+    """The step before the ids are changed."""
+    return [DropBounding(spec.capabilities)]
+
+
+def plan(spec: ContainerSpec) -> list[Step]:
+    """The step after the ids were changed."""
+    return [SetCapabilities(spec.capabilities)]

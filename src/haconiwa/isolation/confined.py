@@ -1,0 +1,103 @@
+"""Files inside a root that may not be trusted, always through a descriptor of that root.
+
+No link, ``..`` or mount inside can lead a path outside, and no magic link of procfs is followed.
+See: openat2(2), RESOLVE_IN_ROOT.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from haconiwa.kernel.files import RESOLVE, openat2
+
+_INSIDE = RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS
+_MOST_LINKS = 40  # as the kernel's MAXSYMLINKS
+
+
+def open_inside(root_fd: int, path: str, flags: int = os.O_PATH) -> int:
+    """Open a path as a process whose root is `root_fd` would.
+
+    Args:
+        root_fd: The root directory.
+        path: As seen inside; a leading slash makes no difference.
+        flags: As for open(2); O_CLOEXEC is added.
+
+    Returns:
+        The descriptor.
+
+    Raises:
+        OSError: As openat2(2); ELOOP also for a magic link of procfs.
+    """
+    return openat2(root_fd, path, flags | os.O_CLOEXEC, resolve=_INSIDE)
+
+
+def make_directory(root_fd: int, path: str) -> int:
+    """Open a directory inside, making the missing part of its path with mode 0755.
+
+    Raises:
+        OSError: ENOTDIR when a part is something else, EEXIST when a part is a link that leads nowhere.
+    """
+    try:
+        return open_inside(root_fd, path, os.O_PATH | os.O_DIRECTORY)
+    except FileNotFoundError:
+        parent, name = os.path.split(path.rstrip("/"))
+        parent_fd = make_directory(root_fd, parent or "/")
+    try:
+        os.mkdir(name, 0o755, dir_fd=parent_fd)
+    finally:
+        os.close(parent_fd)
+    return open_inside(root_fd, path, os.O_PATH | os.O_DIRECTORY)
+
+
+def make_file(root_fd: int, path: str) -> int:
+    """Open a file inside, making it empty with mode 0644 when missing, and the directories above.
+
+    A link that leads nowhere is followed inside, because a root file system often brings one as /etc/resolv.conf.
+    """
+    for _ in range(_MOST_LINKS):
+        try:
+            return open_inside(root_fd, path)
+        except FileNotFoundError:
+            path = _make_or_follow(root_fd, path)
+    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+
+
+def _make_or_follow(root_fd: int, path: str) -> str:
+    """Make the last part of a path as a file, or answer where it leads when it is a link."""
+    parent, name = os.path.split(path)
+    parent_fd = make_directory(root_fd, parent or "/")
+    try:
+        fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644, dir_fd=parent_fd)
+        os.close(fd)
+        return path
+    except FileExistsError:
+        return os.path.join(parent, os.readlink(name, dir_fd=parent_fd))
+    finally:
+        os.close(parent_fd)
+
+
+def read_file(root_fd: int, path: str, limit: int = 1 << 20) -> bytes:
+    """The content of a regular file inside.
+
+    Raises:
+        OSError: As open(2); EINVAL for anything but a regular file, EFBIG above `limit` bytes.
+    """
+    fd = open_inside(root_fd, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", path)
+        content = bytearray()
+        while chunk := os.read(fd, 65536):
+            content += chunk
+            if len(content) > limit:
+                raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), path)
+        return bytes(content)
+    finally:
+        os.close(fd)
+
+
+def is_directory(fd: int) -> bool:
+    """Whether a descriptor leads to a directory."""
+    return stat.S_ISDIR(os.fstat(fd).st_mode)

@@ -1,0 +1,92 @@
+"""The processes of a control group: found, killed, and the group removed. See: cgroups(7)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+_REMOVE_WITHIN_S = 2.0
+
+
+def kill_groups(paths: tuple[str, ...]) -> None:
+    """Kill every process in some cgroups and the groups below them.
+
+    The kernel does it at once where ``cgroup.kill`` exists (v2 since Linux 5.14); else a frozen group is signalled, so
+    that nothing in it can fork away meanwhile.
+    """
+    for path in paths:
+        if not _write(f"{path}/cgroup.kill", "1"):
+            _kill_frozen(path)
+
+
+def _kill_frozen(path: str) -> None:
+    frozen = _write(f"{path}/freezer.state", "FROZEN") or _write(f"{path}/cgroup.freeze", "1")
+    try:
+        for pid in member_pids(path):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+    finally:
+        if frozen:
+            _ = _write(f"{path}/freezer.state", "THAWED") or _write(f"{path}/cgroup.freeze", "0")
+
+
+def _write(path: str, text: str) -> bool:
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        os.write(fd, text.encode())
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return True
+
+
+def member_pids(path: str) -> list[int]:
+    """The processes in a group and the groups below it, as this process sees them; empty when it is gone."""
+    pids: list[int] = []
+    for folder, _folders, _files in os.walk(path):
+        try:
+            with open(f"{folder}/cgroup.procs", encoding="ascii") as file:
+                pids += [int(line) for line in file]
+        except OSError:
+            continue  # removed meanwhile
+    return pids
+
+
+def _remove_group(path: str) -> bool:
+    """Remove a group and the empty ones below it.
+
+    Returns:
+        Whether it is gone. A group that still has processes (EBUSY) stays; nothing foreign is ever killed here.
+    """
+    gone = True
+    for folder, _folders, _files in os.walk(path, topdown=False):
+        try:
+            os.rmdir(folder)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            gone = False
+    return gone
+
+
+def remove_groups(paths: tuple[str, ...], within_s: float = _REMOVE_WITHIN_S) -> tuple[str, ...]:
+    """Remove groups, trying again while the kernel still empties them.
+
+    Returns:
+        Those that are still there because something else put a process into them.
+    """
+    deadline = time.monotonic() + within_s
+    pause_s = 0.001
+    while left := tuple(path for path in paths if not _remove_group(path)):
+        if time.monotonic() >= deadline:
+            return left
+        time.sleep(pause_s)
+        pause_s = min(pause_s * 2, 0.1)
+    return ()

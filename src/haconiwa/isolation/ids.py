@@ -1,0 +1,122 @@
+"""Who the program runs as. See: setresuid(2), setgroups(2), capabilities(7)."""
+
+from __future__ import annotations
+
+import os
+
+from haconiwa.errors import ContainerError
+from haconiwa.isolation.accounts import Account, parse_group, parse_passwd
+from haconiwa.isolation.confined import read_file
+from haconiwa.isolation.step import CHILD, INSIDE, Site, Step
+from haconiwa.kernel.process import set_keepcaps
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from haconiwa.spec.model import ContainerSpec, UserSpec
+
+
+class LookUpUser(Step):
+    """Find the numbers and the home directory in the container's own files."""
+
+    __slots__ = ("user",)
+
+    def __init__(self, user: UserSpec) -> None:
+        super().__init__(CHILD, user.where)
+        self.user = user
+
+    def describe(self) -> str:
+        user = self.user
+        names = [f'user "{user.uid}"'] if user.uid is not None else []
+        names += [f'group "{group}"' for group in ([user.gid] if user.gid is not None else []) + list(user.groups)]
+        return f"look up {', '.join(names) or 'the home directory of root'} in the container's passwd and group"
+
+    def execute(self, site: Site) -> None:
+        resolve_user(site, self.user)
+
+
+def resolve_user(site: Site, user: UserSpec) -> None:
+    """Set uid, gid, groups and home of a site whose root is open.
+
+    Raises:
+        ContainerError: A name that the container's files do not have.
+    """
+    accounts = parse_passwd(_content(site.root_fd, "/etc/passwd"))
+    account = _find_account(accounts, user)
+    if isinstance(user.uid, str):
+        if account is None:
+            raise _unknown("user", user.uid, "/etc/passwd", user)
+        site.uid = account.uid
+    else:
+        site.uid = user.uid or 0
+    site.home = os.fsdecode(account.home) if account and account.home.startswith(b"/") else "/"
+    names = [name for name in (user.gid, *user.groups) if isinstance(name, str)]
+    groups = parse_group(_content(site.root_fd, "/etc/group")) if names else {}
+    if user.gid is not None:
+        site.gid = _gid(user.gid, groups, user)
+    else:
+        site.gid = account.gid if account else site.uid
+    site.groups = tuple(_gid(group, groups, user) for group in user.groups)
+
+
+def _find_account(accounts: list[Account], user: UserSpec) -> Account | None:
+    if isinstance(user.uid, str):
+        name = os.fsencode(user.uid)
+        return next((account for account in accounts if account.name == name), None)
+    return next((account for account in accounts if account.uid == (user.uid or 0)), None)
+
+
+def _gid(group: int | str, groups: dict[bytes, int], user: UserSpec) -> int:
+    if isinstance(group, int):
+        return group
+    gid = groups.get(os.fsencode(group))
+    if gid is None:
+        raise _unknown("group", group, "/etc/group", user)
+    return gid
+
+
+def _unknown(kind: str, name: str, file: str, user: UserSpec) -> ContainerError:
+    return ContainerError(
+        f'cannot find the {kind} "{name}"',
+        why=f'the container\'s "{file}" does not name it',
+        hint="give a number, or create it while provisioning",
+        where=user.where,
+    )
+
+
+def _content(root_fd: int, path: str) -> bytes:
+    """A file's bytes; a container without it simply has no names."""
+    try:
+        return read_file(root_fd, path)
+    except OSError:
+        return b""
+
+
+class SetIds(Step):
+    """Change groups, group and user, keeping the capabilities until they are set, and read the ids back."""
+
+    def __init__(self, user: UserSpec) -> None:
+        super().__init__(INSIDE, user.where)
+
+    def describe(self) -> str:
+        return "set the user and group ids"
+
+    def execute(self, site: Site) -> None:
+        set_keepcaps(True)
+        os.setgroups(list(site.groups))
+        os.setresgid(site.gid, site.gid, site.gid)
+        os.setresuid(site.uid, site.uid, site.uid)
+        if os.getresuid() != (site.uid,) * 3 or os.getresgid() != (site.gid,) * 3:
+            raise ContainerError(f"cannot {self.describe()}", why="the kernel shows other ids than were set")
+
+    def hint(self, errno_: int) -> str:
+        return "in a user namespace every id used inside must be mapped"
+
+
+def plan_lookup(spec: ContainerSpec) -> list[Step]:
+    """The step before the root is entered."""
+    return [LookUpUser(spec.user)]
+
+
+def plan(spec: ContainerSpec) -> list[Step]:
+    """The step inside."""
+    return [SetIds(spec.user)]

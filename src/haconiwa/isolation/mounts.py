@@ -1,0 +1,210 @@
+"""Mounts in the container: bind mounts, file systems, and the independent ones of `mount_independent`.
+
+A target is always resolved inside the container's root through a descriptor; nothing in it can lead a mount outside.
+Independent mounts come first, so that whatever order a file has, its own mounts lie on top.
+See: mount_setattr(2), fsopen(2).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from haconiwa.errors import ConfigError, Problem
+from haconiwa.isolation import devices
+from haconiwa.isolation.mount_options import parse_options
+from haconiwa.isolation.step import CHILD, SUPERVISOR, Site, Step
+from haconiwa.isolation.trees import attach, clone_tree, make_filesystem
+from haconiwa.kernel.mount import MOUNT_ATTR
+from haconiwa.spec.model import INDEPENDENT_MOUNTS, MountSpec
+from haconiwa.spec.record import replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from haconiwa.spec.model import ContainerSpec
+
+_NODEV = MOUNT_ATTR.NODEV
+_HARMLESS = MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV | MOUNT_ATTR.NOEXEC
+
+_FILESYSTEMS = {
+    "procfs": ("proc", "/proc", ""),
+    "sysfs": ("sysfs", "/sys", "ro"),
+    "devpts": ("devpts", "/dev/pts", "dev,newinstance,ptmxmode=0666,mode=0620"),
+    "shm": ("tmpfs", "/dev/shm", "mode=1777,size=64m"),
+    "mqueue": ("mqueue", "/dev/mqueue", ""),
+}
+_TTY_GROUP = 5  # the group that owns terminals on every distribution
+
+
+class OpenSource(Step):
+    """Clone the source of a bind mount as a detached mount, with its options set."""
+
+    __slots__ = ("key", "mount")
+
+    def __init__(self, key: str, mount: MountSpec, place: str = SUPERVISOR) -> None:
+        super().__init__(place, mount.where)
+        self.key = key
+        self.mount = mount
+
+    def describe(self) -> str:
+        return f'open "{self.mount.source}" to bind it on "{self.mount.destination}"'
+
+    def execute(self, site: Site) -> None:
+        options = parse_options(self.mount.options, _NODEV)
+        attributes = options.attributes
+        if self.mount.readonly:
+            attributes |= MOUNT_ATTR.RDONLY
+        try:
+            fd = clone_tree(self.mount.source, recursive=self.mount.recursive, attributes=attributes)
+        except FileNotFoundError:
+            if not self.mount.optional:
+                raise
+        else:
+            site.trees[self.key] = fd
+
+    def hint(self, errno_: int) -> str:
+        if errno_ == errno.ENOENT:
+            return "create it, or pass optional=True to add_mount_point"
+        return ""
+
+
+class AttachSource(Step):
+    """Attach an opened bind mount, making the missing target a directory or a file like its source."""
+
+    __slots__ = ("key", "mount")
+
+    def __init__(self, key: str, mount: MountSpec) -> None:
+        super().__init__(CHILD, mount.where)
+        self.key = key
+        self.mount = mount
+
+    def describe(self) -> str:
+        words = " read-only" if self.mount.readonly else ""
+        return f'bind "{self.mount.source}" on "{self.mount.destination}"{words}'
+
+    def execute(self, site: Site) -> None:
+        fd = site.trees.get(self.key)
+        if fd is not None:
+            attach(fd, site.root_fd, self.mount.destination)
+
+
+class MountFilesystem(Step):
+    """Make a new instance of a file system and attach it."""
+
+    __slots__ = ("mount", "options")
+
+    def __init__(self, mount: MountSpec, preset: MOUNT_ATTR = _NODEV) -> None:
+        super().__init__(CHILD, mount.where)
+        self.mount = mount
+        if mount.readonly:
+            preset |= MOUNT_ATTR.RDONLY
+        self.options = parse_options(mount.options, preset)
+
+    def describe(self) -> str:
+        options = f" with {self.mount.options}" if self.mount.options else ""
+        return f'mount {self.mount.fstype} on "{self.mount.destination}"{options}'
+
+    def execute(self, site: Site) -> None:
+        fd = make_filesystem(self.mount.fstype, self.mount.source, self.options)
+        attach(fd, site.root_fd, self.mount.destination)
+
+    def hint(self, errno_: int) -> str:
+        if errno_ == errno.EPERM and self.mount.fstype == "proc":
+            return "a user namespace may mount procfs only where the host's own is not covered, and with a pid namespace"
+        return "see /proc/filesystems for what this kernel has" if errno_ == errno.ENODEV else ""
+
+
+class MountSysfs(MountFilesystem):
+    """Mount sysfs, or in a user namespace that does not own its network namespace a read-only view of the host's."""
+
+    def execute(self, site: Site) -> None:
+        try:
+            super().execute(site)
+        except PermissionError:
+            fd = clone_tree("/sys", recursive=True, attributes=_HARMLESS | MOUNT_ATTR.RDONLY)
+            attach(fd, site.root_fd, self.mount.destination)
+
+
+def network_etc_mounts(spec: ContainerSpec) -> list[MountSpec]:
+    """The host's name resolution, read-only: writing to it from inside would change the host's."""
+    if spec.network_etc is None:
+        return []
+    where = spec.sources.get("network_etc")
+    return [
+        MountSpec(
+            kind="bind",
+            source=f"{spec.network_etc}/{name}",
+            destination=f"/etc/{name}",
+            readonly=True,
+            optional=True,
+            recursive=False,
+            where=where,
+        )
+        for name in ("resolv.conf", "hosts")
+    ]
+
+
+def _in_order(spec: ContainerSpec) -> list[MountSpec]:
+    """All mounts but the independent ones: what makes up the root, then /etc, then the file's own."""
+    own = [mount for mount in spec.mounts if mount.kind not in INDEPENDENT_MOUNTS]
+    return [*spec.root_mounts, *network_etc_mounts(spec), *own]
+
+
+def _key(number: int) -> str:
+    return f"mount {number}"
+
+
+def plan_opening(spec: ContainerSpec) -> list[Step]:
+    """The supervisor's steps: every bind source is opened on the host's side.
+
+    Raises:
+        ConfigError: A bind mount has an option that only a file system could understand.
+    """
+    problems = [
+        Problem(f'add_mount_point: unknown option "{name}" for a bind mount', mount.where)
+        for mount in spec.mounts
+        if mount.kind == "bind"
+        for name, _value in parse_options(mount.options).parameters
+    ]
+    if problems:
+        raise ConfigError(problems)
+    return [OpenSource(_key(n), mount) for n, mount in enumerate(_in_order(spec)) if mount.kind == "bind"]
+
+
+def plan_attaching(spec: ContainerSpec) -> list[Step]:
+    """The child's steps: what makes up the root, then the independent mounts, then the file's own in its order."""
+    steps = [
+        AttachSource(_key(n), mount) if mount.kind == "bind" else MountFilesystem(mount)
+        for n, mount in enumerate(_in_order(spec))
+    ]
+    first = len(spec.root_mounts)
+    return steps[:first] + plan_independent(spec) + steps[first:]
+
+
+def plan_independent(spec: ContainerSpec) -> list[Step]:
+    """Steps for `mount_independent`, in the order of `INDEPENDENT_MOUNTS`."""
+    asked = {mount.kind: mount for mount in spec.mounts}
+    steps: list[Step] = []
+    for kind in INDEPENDENT_MOUNTS:
+        if kind in asked:
+            steps += _plan_one(asked[kind], spec)
+    return steps
+
+
+def _plan_one(mount: MountSpec, spec: ContainerSpec) -> list[Step]:
+    if mount.kind == "devtmpfs":
+        return devices.plan(mount, spec)
+    fstype, destination, options = _FILESYSTEMS[mount.kind]
+    if mount.kind == "devpts" and _maps_group(spec, _TTY_GROUP):
+        options += f",gid={_TTY_GROUP}"
+    full = replace(mount, source=fstype, destination=destination, fstype=fstype, options=options)
+    if mount.kind == "sysfs":
+        return [MountSysfs(full, _HARMLESS)]
+    return [MountFilesystem(full, _HARMLESS)]
+
+
+def _maps_group(spec: ContainerSpec, gid: int) -> bool:
+    """Whether a group id means something inside."""
+    if "user" not in spec.namespaces:
+        return True
+    return any(m.container_id <= gid < m.container_id + m.size for m in spec.gid_mappings)

@@ -1,0 +1,105 @@
+"""A start is a list of steps, made before anything is done and then walked in three places.
+
+Every module of this package has a pure ``plan`` that looks at the container's spec and answers with steps. Nothing is
+done until a step's `execute` is called, with a `Site` that carries what the steps leave for each other.
+"""
+
+from __future__ import annotations
+
+from haconiwa.errors import Where
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _socket import socket
+    from collections.abc import Callable
+
+    from haconiwa.errors import HaconiwaError
+    from haconiwa.spec.model import ContainerSpec
+
+SUPERVISOR = "supervisor"
+"""On the host, before the container's process exists."""
+PARENT = "parent"
+"""In the supervisor, while the container's process is being built."""
+CHILD = "child"
+"""In the container's process; the host's root is still there."""
+INSIDE = "inside"
+"""In the container's process; the root is the container's, so nothing may be imported or opened by a host path."""
+RUNNING = "running"
+"""In the supervisor; the container's program runs."""
+
+PLACES = (SUPERVISOR, PARENT, CHILD, INSIDE, RUNNING)
+
+
+class Site:
+    """What the steps of one start share. The child works on its own copy from the clone on.
+
+    Attributes:
+        spec: The container.
+        base: The object that hooks receive.
+        root_fd: The container's root as a directory; -1 until it is there.
+        trees: Detached mounts and opened namespaces by the key of the step that made them.
+        cgroup_paths: The container's groups, absolute paths below /sys/fs/cgroup.
+        cgroup_fd: The group of the v2 hierarchy in which the process is born; -1 for none.
+        tasks_fds: ``tasks`` files of its v1 groups, opened for writing.
+        uid, gid, groups, home: Who the program runs as, once looked up.
+        stdio_fds: What becomes the program's 0, 1 and 2.
+        channel_fd: The connection between supervisor and child, each process's own end of it.
+        terminal_socket: Where the terminal's master is sent to whoever relays it.
+        report: Called with an error that does not stop the start.
+        child_pid: The container's process as the supervisor sees it.
+        dies_with_supervisor: The container must not outlive its supervisor.
+    """
+
+    def __init__(self, spec: ContainerSpec, base: object = None) -> None:
+        self.spec = spec
+        self.base = base
+        self.root_fd = -1
+        self.trees: dict[str, int] = {}
+        self.cgroup_paths: tuple[str, ...] = ()
+        self.cgroup_fd = -1
+        self.tasks_fds: list[int] = []
+        self.uid = 0
+        self.gid = 0
+        self.groups: tuple[int, ...] = ()
+        self.home = "/"
+        self.stdio_fds = (0, 1, 2)
+        self.channel_fd = -1
+        self.terminal_socket: socket | None = None
+        self.report: Callable[[HaconiwaError], None] = lambda error: None
+        self.child_pid = 0
+        self.dies_with_supervisor = True
+
+
+class Step:
+    """One thing done on the way to a running container.
+
+    Attributes:
+        place: Where it runs, one of `PLACES`.
+        where: The line of the haco file that asked for it.
+    """
+
+    __slots__ = ("place", "where")
+
+    def __init__(self, place: str, where: Where | None = None) -> None:
+        self.place = place
+        self.where = where
+
+    def describe(self) -> str:
+        """What it does, in words that complete "cannot …"."""
+        raise NotImplementedError
+
+    def execute(self, site: Site) -> None:
+        """Do it.
+
+        Raises:
+            OSError: The kernel refused; the runner says which step it was.
+            HaconiwaError: It was refused for a reason of ours.
+        """
+        raise NotImplementedError
+
+    def undo(self, site: Site) -> None:
+        """Take back what outlives the container's process. Called once, in reverse order, also after a failure."""
+
+    def hint(self, errno: int) -> str:
+        """What a user can do about this error of the kernel's; empty when there is nothing to say."""
+        return ""

@@ -1,0 +1,200 @@
+"""One container as the process holds it that starts it: on its way up, running, ended."""
+
+from __future__ import annotations
+
+import gc
+import os
+import select
+import signal
+import sys
+import time
+from _socket import AF_UNIX, SOCK_SEQPACKET, socketpair
+
+from haconiwa.errors import ContainerError, HaconiwaError
+from haconiwa.isolation.groups import kill_groups
+from haconiwa.isolation.namespaces import clone_flags
+from haconiwa.isolation.step import CHILD, INSIDE, PARENT, RUNNING, SUPERVISOR, Site, Step
+from haconiwa.kernel.process import clone3
+from haconiwa.lifecycle.init import run_child
+from haconiwa.lifecycle.program import EXECUTE, READY
+from haconiwa.lifecycle.sync import FAILED, MESSAGE_SIZE, decode_failure, place_of, step_error
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from haconiwa.spec.model import ContainerSpec
+
+SIGNAL_BASE = 128
+
+
+class StartInterrupted(ContainerError):
+    """The start was given up because the supervisor was told to stop."""
+
+
+class Container:
+    """A container, from its list of steps to its end.
+
+    Attributes:
+        pid: The container's process as seen here; 0 before the clone.
+        pidfd: Readable when the process has ended; -1 before the clone.
+        exit_status: 0–255, 128+n when signal n ended it; None while it runs.
+        exit_signal: The signal that ended it; 0 for none.
+    """
+
+    def __init__(self, spec: ContainerSpec, steps: list[Step], site: Site, trace_fd: int = -1) -> None:
+        self.spec = spec
+        self.site = site
+        self.pid = 0
+        self.pidfd = -1
+        self.exit_status: int | None = None
+        self.exit_signal = 0
+        self._steps = steps
+        self._done: list[Step] = []
+        self._trace_fd = trace_fd
+        self._began = time.monotonic()
+
+    def start(self, *, wake_fd: int = -1, on_cloned: Callable[[], None] | None = None) -> None:
+        """Walk the plan until the program runs.
+
+        Args:
+            wake_fd: When it becomes readable the start is given up.
+            on_cloned: Called once `pid` is known and before the program may run.
+
+        Raises:
+            HaconiwaError: A step failed; the process is gone, and `clean_up` is left to the caller.
+        """
+        self._run_steps(SUPERVISOR)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        parent_end, child_end = socketpair(AF_UNIX, SOCK_SEQPACKET)
+        self.site.channel_fd = parent_end.fileno()
+        try:
+            self._clone(child_end.fileno())
+            child_end.close()
+            if on_cloned:
+                on_cloned()
+            self._run_steps(PARENT)
+            self._expect(READY, wake_fd)
+            os.write(self.site.channel_fd, EXECUTE)
+            self._expect(b"", wake_fd)
+        except BaseException:
+            self._give_up()
+            raise
+        finally:
+            child_end.close()
+            parent_end.close()
+            self.site.channel_fd = -1
+        self._run_steps(RUNNING)
+
+    def _clone(self, child_channel_fd: int) -> None:
+        """Make the container's process. Signals stay blocked in it until it has reset them."""
+        flags = clone_flags(self.spec)
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            gc.freeze()
+            try:
+                pid, pidfd = clone3(flags, cgroup_fd=self.site.cgroup_fd)
+            except OSError as error:
+                raise ContainerError(
+                    f"cannot make the namespaces {' '.join(self.spec.namespaces) or '(none)'}",
+                    why=error.strerror or "",
+                    hint="run it as root" if error.errno == 1 else "",
+                    subject=self.spec.name,
+                    errno=error.errno or 0,
+                ) from None
+            if pid == 0:
+                self.site.channel_fd = child_channel_fd
+                run_child([s for s in self._steps if s.place in (CHILD, INSIDE)], self.site, self._trace)
+            self.pid, self.pidfd, self.site.child_pid = pid, pidfd, pid
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    def _run_steps(self, place: str) -> None:
+        for step in self._steps:
+            if step.place != place:
+                continue
+            self._trace(step)
+            self._done.append(step)
+            try:
+                step.execute(self.site)
+            except OSError as error:
+                raise step_error(step, error, self.spec.name) from error
+            except HaconiwaError as error:
+                error.subject = error.subject or self.spec.name
+                raise place_of(error, step.where) from None
+
+    def _expect(self, expected: bytes, wake_fd: int) -> None:
+        """Wait for a message of the child's; the empty one is the end of the connection."""
+        poll = select.poll()
+        poll.register(self.site.channel_fd, select.POLLIN)
+        if wake_fd >= 0:
+            poll.register(wake_fd, select.POLLIN)
+        ready = [fd for fd, _event in poll.poll()]
+        if self.site.channel_fd not in ready:
+            raise StartInterrupted("the start was interrupted", subject=self.spec.name)
+        message = os.read(self.site.channel_fd, MESSAGE_SIZE)
+        if message.startswith(FAILED):
+            inner = [step for step in self._steps if step.place in (CHILD, INSIDE)]
+            raise decode_failure(message, inner, self.spec.name)
+        if message != expected:
+            status = self.reap()
+            raise ContainerError(
+                "the container's process died before its program ran",
+                why=self.describe_exit(),
+                subject=self.spec.name,
+                hint="a memory limit that the start cannot live in does that" if status == SIGNAL_BASE + 9 else "",
+            )
+
+    def _give_up(self) -> None:
+        if self.pidfd >= 0 and self.exit_status is None:
+            self.kill()
+            self.reap()
+
+    def kill(self) -> None:
+        """Kill everything inside. A pid namespace ends with its first process, without touching what is not in it."""
+        if self.exit_status is None and self.pidfd >= 0:
+            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+        if "pid" not in self.spec.namespaces:
+            kill_groups(self.site.cgroup_paths)
+
+    def reap(self) -> int:
+        """Wait for the process to end.
+
+        Returns:
+            The exit status, also kept in `exit_status`.
+        """
+        if self.exit_status is None:
+            result = os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED)
+            assert result is not None  # noqa: S101 - only WNOHANG answers None
+            if result.si_code == os.CLD_EXITED:
+                self.exit_status = result.si_status
+            else:
+                self.exit_signal = result.si_status
+                self.exit_status = SIGNAL_BASE + self.exit_signal
+            os.close(self.pidfd)
+            self.pidfd = -1
+        return self.exit_status
+
+    def describe_exit(self) -> str:
+        """How the program ended, as in our messages: ``exited(0)`` or ``signaled(9)``."""
+        return f"signaled({self.exit_signal})" if self.exit_signal else f"exited({self.exit_status})"
+
+    def clean_up(self) -> None:
+        """Undo every step that was begun, in reverse; what else is in the groups without a pid namespace is killed."""
+        if self.site.cgroup_paths and "pid" not in self.spec.namespaces:
+            kill_groups(self.site.cgroup_paths)
+        for step in reversed(self._done):
+            step.undo(self.site)
+        self._done.clear()
+        for fd in (*self.site.trees.values(), *self.site.tasks_fds, self.site.cgroup_fd):
+            if fd >= 0:
+                os.close(fd)
+        self.site.trees.clear()
+        self.site.tasks_fds.clear()
+        self.site.cgroup_fd = -1
+
+    def _trace(self, step: Step) -> None:
+        if self._trace_fd >= 0:
+            elapsed_ms = (time.monotonic() - self._began) * 1000
+            os.write(self._trace_fd, f"debug: {elapsed_ms:7.2f} ms  {step.place:10}  {step.describe()}\n".encode())

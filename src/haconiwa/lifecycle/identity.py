@@ -1,0 +1,76 @@
+"""Who is alive. A pid alone says nothing: it is taken together with the process's start time and the host's boot.
+
+See: proc_pid_stat(5), pidfd_open(2).
+"""
+
+from __future__ import annotations
+
+import os
+
+from haconiwa.spec.record import Record
+
+
+class Identity(Record):
+    """One process of this boot of the machine, which no later process can be taken for.
+
+    Attributes:
+        pid: In the pid namespace of the command that reads it, the host's.
+        started_at: Clock ticks since boot, field 22 of /proc/PID/stat.
+    """
+
+    pid: int
+    started_at: int
+
+
+NOBODY = Identity(pid=0, started_at=0)
+
+
+def identify(pid: int) -> Identity:
+    """The identity of a live process.
+
+    Raises:
+        OSError: There is no such process.
+    """
+    with open(f"/proc/{pid}/stat", "rb") as file:
+        stat = file.read(4096)
+    # The second field is the name in parentheses, which may hold anything.
+    return Identity(pid=pid, started_at=int(stat.rpartition(b")")[2].split()[19]))
+
+
+def open_pidfd(identity: Identity) -> int:
+    """A pidfd of that very process, or -1 when it has ended.
+
+    See: pidfd_open(2)
+    """
+    if identity.pid <= 0:
+        return -1
+    try:
+        pidfd = os.pidfd_open(identity.pid)
+    except OSError:
+        return -1
+    try:
+        if identify(identity.pid) == identity:
+            return pidfd
+    except OSError:
+        pass
+    os.close(pidfd)
+    return -1
+
+
+def is_alive(identity: Identity) -> bool:
+    """Whether that very process exists; a zombie counts as ended."""
+    pidfd = open_pidfd(identity)
+    if pidfd < 0:
+        return False
+    os.close(pidfd)
+    try:
+        with open(f"/proc/{identity.pid}/stat", "rb") as file:
+            return file.read(4096).rpartition(b")")[2].split()[0] != b"Z"
+    except OSError:
+        return False
+
+
+def boot_id() -> str:
+    """Names this boot of the machine."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()

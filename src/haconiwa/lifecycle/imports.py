@@ -1,0 +1,37 @@
+"""No Python is imported once the root is the container's: its files would run with the host's privileges."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from haconiwa.isolation.step import INSIDE, Site, Step
+
+
+class _Refuse:
+    """The only finder left: whatever is not loaded yet is not to be had."""
+
+    @staticmethod
+    def find_spec(name: str, path: object = None, target: object = None) -> None:
+        raise ImportError(f'cannot import "{name}" inside the container: import it at the top of the haco file')
+
+
+class RefuseImports(Step):
+    """Let nothing be imported any more; what is loaded stays usable."""
+
+    def __init__(self) -> None:
+        super().__init__(INSIDE)
+
+    def describe(self) -> str:
+        return "refuse further imports"
+
+    def execute(self, site: Site) -> None:
+        # The C library reads the file again for each conversion of a time unless TZ names one.
+        os.environ.setdefault("TZ", ":/etc/localtime")
+        time.tzset()
+        sys.dont_write_bytecode = True
+        sys.meta_path[:] = [_Refuse]
+        sys.path.clear()
+        sys.path_hooks.clear()
+        sys.path_importer_cache.clear()

@@ -1,0 +1,66 @@
+"""A container run to its end by the calling process: for provisioning, and for programs that want one result."""
+
+from __future__ import annotations
+
+import os
+
+from haconiwa.host.cgroups import hierarchies
+from haconiwa.isolation.step import Site
+from haconiwa.lifecycle.container import Container
+from haconiwa.lifecycle.plan import plan_start
+from haconiwa.lifecycle.program import CallFunction
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from haconiwa.spec.model import ContainerSpec
+
+
+def run_once(
+    spec: ContainerSpec,
+    *,
+    stdin: bytes = b"",
+    output_fd: int,
+    function: Callable[[], object] | None = None,
+) -> int:
+    """Run a container and wait for its end.
+
+    Args:
+        spec: The container; its name must not be in use.
+        stdin: What its program reads, then the end of file.
+        output_fd: Where its stdout and stderr go.
+        function: Runs inside instead of the spec's program.
+
+    Returns:
+        The exit status, 128+n when signal n ended it.
+
+    Raises:
+        HaconiwaError: It could not be started.
+        BaseException: Whatever passes through, KeyboardInterrupt above all, kills everything inside first.
+    """
+    site = Site(spec)
+    stdin_fd = _memory_file(stdin)
+    site.stdio_fds = (stdin_fd, output_fd, output_fd)
+    program = CallFunction(function) if function else None
+    container = Container(spec, plan_start(spec, hierarchies(), program=program), site)
+    try:
+        container.start()
+        return container.reap()
+    except BaseException:
+        container.kill()
+        if container.pidfd >= 0:
+            container.reap()
+        raise
+    finally:
+        os.close(stdin_fd)
+        container.clean_up()
+
+
+def _memory_file(content: bytes) -> int:
+    """A descriptor that reads as `content`, with no file and no writer that could block."""
+    fd = os.memfd_create("stdin", os.MFD_CLOEXEC)
+    while content:
+        content = content[os.write(fd, content) :]
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd

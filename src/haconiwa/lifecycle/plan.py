@@ -1,0 +1,97 @@
+"""The whole start of a container as one list, made before anything is done.
+
+The order is a matter of security and is explained in ``docs/follow-one-start.md``.
+"""
+
+from __future__ import annotations
+
+from haconiwa.isolation import (
+    capabilities,
+    cgroups,
+    ids,
+    masks,
+    mounts,
+    namespaces,
+    network,
+    process,
+    rlimits,
+    rootfs,
+    terminal,
+    uts,
+)
+from haconiwa.isolation.step import PLACES, Step
+from haconiwa.lifecycle import hooks
+from haconiwa.lifecycle.imports import RefuseImports
+from haconiwa.lifecycle.program import ExecuteProgram, HandOver
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from haconiwa.host.cgroups import Hierarchy
+    from haconiwa.spec.model import ContainerSpec
+
+
+def plan_start(
+    spec: ContainerSpec, hierarchies: tuple[Hierarchy, ...], term: str | None = None, program: Step | None = None
+) -> list[Step]:
+    """Every step of a start, sorted by the place where it runs, and in order within each.
+
+    Args:
+        spec: The container.
+        hierarchies: The host's cgroup hierarchies.
+        term: The caller's TERM, for a program that gets a terminal.
+        program: The last step; None executes the spec's `init_command`.
+
+    Raises:
+        ConfigError: Something that only shows when the steps are made.
+    """
+    last = program or ExecuteProgram(spec.init_command, spec.environ, term)
+    steps = [*_on_the_host(spec, hierarchies), *_in_the_child(spec), *_in_the_new_root(spec), last]
+    steps += hooks.plan(spec, "before_start_wait")
+    return sorted(steps, key=lambda step: PLACES.index(step.place))
+
+
+def _on_the_host(spec: ContainerSpec, hierarchies: tuple[Hierarchy, ...]) -> list[Step]:
+    return [
+        *hooks.plan(spec, "before_fork"),
+        *cgroups.plan(spec, hierarchies),
+        *namespaces.plan_opening(spec),
+        *rootfs.plan_opening(spec),
+        *mounts.plan_opening(spec),
+        *hooks.plan(spec, "after_network_created"),
+        *namespaces.plan_maps(spec),
+        *hooks.plan(spec, "immediately_after_fork_on_parent"),
+    ]
+
+
+def _in_the_child(spec: ContainerSpec) -> list[Step]:
+    return [
+        *process.plan_child(spec),
+        *namespaces.plan_entering(spec),
+        *namespaces.plan_cgroup(spec),
+        *hooks.plan(spec, "after_fork"),
+        *uts.plan(spec),
+        *network.plan(spec),
+        *hooks.plan(spec, "after_network_initialized"),
+        *rootfs.plan_attaching(spec),
+        *mounts.plan_attaching(spec),
+        *masks.plan(spec),
+        *terminal.plan(spec),
+        *ids.plan_lookup(spec),
+        *hooks.plan(spec, "before_chroot"),
+    ]
+
+
+def _in_the_new_root(spec: ContainerSpec) -> list[Step]:
+    return [
+        RefuseImports(),
+        *rootfs.plan_entering(spec),
+        *hooks.plan(spec, "after_chroot"),
+        *rlimits.plan_raising(spec),
+        *capabilities.plan_bounding(spec),
+        *ids.plan(spec),
+        *capabilities.plan(spec),
+        *process.plan_last(spec),
+        *rootfs.plan_workdir(spec),
+        *rlimits.plan(spec),
+        HandOver(),
+    ]

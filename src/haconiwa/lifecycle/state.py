@@ -1,0 +1,284 @@
+"""What is known of a container while it exists: one directory below the run directory, ``state.json`` and ``lock``.
+
+The lock is held by the supervisor for life and says who is alive; the file says everything else. It is written beside
+and renamed, so that a reader never sees half of it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+
+from haconiwa.errors import ContainerError
+from haconiwa.host.paths import run_dir
+from haconiwa.isolation.groups import member_pids, remove_groups
+from haconiwa.kernel.locks import is_locked, try_lock
+from haconiwa.lifecycle.identity import NOBODY, Identity, boot_id, is_alive
+from haconiwa.lifecycle.json_text import to_json
+from haconiwa.spec.record import Record, to_plain
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+_LARGEST_STATE = 4 << 20
+_OPEN_FILE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+
+
+class State(Record):
+    """A container as its supervisor recorded it.
+
+    Attributes:
+        name: The container's.
+        haco_file: Real path of the file it was started from.
+        status: creating, created, running or stopped, as recorded; see `live_status`.
+        init: The container's first process; `NOBODY` before there is one.
+        supervisor: The process that looks after it.
+        created_at: Seconds since the epoch.
+        boot_id: The boot in which all of this was true.
+        cgroups: Its groups, absolute paths.
+        pid_file: Where the supervisor's pid was written.
+        config: The effective configuration, as plain values.
+    """
+
+    name: str
+    haco_file: str
+    status: str
+    init: Identity = NOBODY
+    supervisor: Identity = NOBODY
+    created_at: float = 0.0
+    boot_id: str = ""
+    cgroups: tuple[str, ...] = ()
+    pid_file: str = ""
+    config: Mapping[str, Any]
+
+    @property
+    def root(self) -> str:
+        """Path of the root file system on the host; "/" without one of its own."""
+        rootfs = self.config.get("rootfs")
+        return rootfs["path"] if rootfs else "/"
+
+
+class Claim:
+    """The right to be the one supervisor of a name, for as long as the process lives.
+
+    Raises:
+        ContainerError: Another supervisor has it, or processes of an earlier one are still there.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.folder = os.path.join(run_dir(), name)
+        self._lock_fd = _lock(self.folder, name)
+        self.stale = self._take_over()
+
+    def _take_over(self) -> State | None:
+        """Clear away what an earlier supervisor of this name could not."""
+        try:
+            stale = read_state(self.name)
+        except ContainerError:
+            stale = None  # unreadable: its groups are found by name when they are made again
+        if stale is None:
+            return None
+        if stale.boot_id == boot_id() and is_alive(stale.init):
+            self._close()
+            raise ContainerError(
+                "cannot start",
+                why=f"its program still runs as pid {stale.init.pid} though its supervisor is gone",
+                hint=f"run haconiwa stop {self.name} first",
+                subject=self.name,
+            )
+        clear_leftovers(stale)
+        return stale
+
+    def record(self, state: State) -> None:
+        """Write the state for others to read."""
+        write_beside(os.path.join(self.folder, "state.json"), to_json(to_plain(state)))
+
+    def release(self) -> None:
+        """Forget the container: its directory goes, and with it the lock."""
+        _remove_folder(self.folder)
+        self._close()
+
+    def _close(self) -> None:
+        os.close(self._lock_fd)
+
+
+def _lock(folder: str, name: str) -> int:
+    """Open and lock the lock file of a name, making its folder."""
+    while True:
+        fd = _open_lock(folder)
+        if not try_lock(fd):
+            os.close(fd)
+            raise ContainerError(
+                "cannot start",
+                why="it is already running",
+                hint=f"see haconiwa ps, or run haconiwa stop {name}",
+                subject=name,
+            )
+        # The former owner may have removed the file between our open and our lock.
+        try:
+            if os.path.samestat(os.fstat(fd), os.stat(f"{folder}/lock", follow_symlinks=False)):
+                return fd
+        except FileNotFoundError:
+            pass
+        os.close(fd)
+
+
+def _open_lock(folder: str) -> int:
+    while True:
+        os.makedirs(os.path.dirname(folder), mode=0o700, exist_ok=True)
+        try:
+            os.mkdir(folder, 0o700)
+        except FileExistsError:
+            pass
+        status = os.stat(folder, follow_symlinks=False)
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+            raise ContainerError(f'cannot use "{folder}"', why="it is not a directory of ours")
+        try:
+            return os.open(f"{folder}/lock", os.O_RDWR | os.O_CREAT | _OPEN_FILE, 0o600)
+        except FileNotFoundError:
+            continue  # removed by the former owner meanwhile
+
+
+def write_beside(path: str, text: str) -> None:
+    """Write a file of mode 0600 whole or not at all."""
+    temporary = f"{path}.new"
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _OPEN_FILE, 0o600)
+    try:
+        data = text.encode("utf-8", "surrogateescape")
+        while data:
+            data = data[os.write(fd, data) :]
+    finally:
+        os.close(fd)
+    os.rename(temporary, path)
+
+
+def _remove_folder(folder: str) -> None:
+    for name in ("state.json", "state.json.new", "lock"):
+        try:
+            os.unlink(os.path.join(folder, name))
+        except FileNotFoundError:
+            continue
+    try:
+        os.rmdir(folder)
+    except FileNotFoundError:
+        pass
+
+
+def read_state(name: str) -> State | None:
+    """What was recorded of a container; None when there is nothing.
+
+    Raises:
+        ContainerError: The record cannot be read.
+    """
+    path = os.path.join(run_dir(), name, "state.json")
+    try:
+        fd = os.open(path, os.O_RDONLY | _OPEN_FILE)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    with os.fdopen(fd, "rb") as file:
+        content = file.read(_LARGEST_STATE)
+    try:
+        return _parse(content)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ContainerError(f'cannot read "{path}"', why=str(error), subject=name) from None
+
+
+def _parse(content: bytes) -> State:
+    import json  # only readers need it; a start writes alone
+
+    data = json.loads(content)
+    for key in ("init", "supervisor"):
+        data[key] = Identity(pid=int(data[key]["pid"]), started_at=int(data[key]["started_at"]))
+    data["cgroups"] = tuple(str(path) for path in data["cgroups"])
+    state = State(**data)
+    if not isinstance(state.config, dict) or not isinstance(state.name, str):
+        raise TypeError("a field has the wrong type")
+    return state
+
+
+def live_status(state: State) -> str:
+    """What is true now: the recorded status under a living supervisor, else ``orphaned`` or ``stopped``."""
+    if state.boot_id == boot_id():
+        if is_supervised(state.name):
+            return state.status
+        if is_alive(state.init):
+            return "orphaned"
+    return "stopped"
+
+
+def is_supervised(name: str) -> bool:
+    """Whether a living supervisor has the lock of a name."""
+    try:
+        fd = os.open(os.path.join(run_dir(), name, "lock"), os.O_RDWR | _OPEN_FILE)
+    except OSError:
+        return False
+    try:
+        return is_locked(fd)
+    finally:
+        os.close(fd)
+
+
+def list_states() -> list[State]:
+    """All recorded containers, oldest first; what cannot be read is passed over."""
+    try:
+        names = os.listdir(run_dir())
+    except FileNotFoundError:
+        return []
+    states = []
+    for name in names:
+        try:
+            state = read_state(name)
+        except (ContainerError, OSError):
+            continue
+        if state is not None:
+            states.append(state)
+    return sorted(states, key=lambda state: (state.created_at, state.name))
+
+
+def find_states(name_or_file: str) -> list[State]:
+    """The containers of that name, or else those started from that haco file. The file is not executed.
+
+    Raises:
+        ContainerError: There is none.
+    """
+    states = list_states()
+    found = [state for state in states if state.name == name_or_file]
+    if not found:
+        path = os.path.realpath(name_or_file)
+        found = [state for state in states if state.haco_file == path]
+    if not found:
+        raise ContainerError(f'cannot find a container "{name_or_file}"', hint="haconiwa ps lists those that exist")
+    return found
+
+
+def clear_leftovers(state: State) -> None:
+    """Remove what a dead supervisor left: empty groups and its pid file. Nothing that is alive is touched."""
+    if not any(member_pids(path) for path in state.cgroups):
+        remove_groups(state.cgroups)
+    if state.pid_file:
+        remove_pid_file(state.pid_file, state.supervisor.pid)
+
+
+def remove_pid_file(path: str, pid: int) -> None:
+    """Remove a pid file if it still holds that pid."""
+    try:
+        fd = os.open(path, os.O_RDONLY | _OPEN_FILE)
+    except OSError:
+        return
+    try:
+        content = os.read(fd, 32)
+    except OSError:
+        return
+    finally:
+        os.close(fd)
+    if content.strip() == str(pid).encode():
+        os.unlink(path)
+
+
+def now() -> float:
+    """Seconds since the epoch, to the millisecond."""
+    return round(time.time(), 3)
