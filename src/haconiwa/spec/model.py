@@ -262,16 +262,36 @@ class ContainerSpec(Record):
         return tuple(hook for hook in self.hooks if hook.point == point)
 
 
+class Defaults(Record):
+    """What the global config says.
+
+    Attributes:
+        strategy: Bootstrap strategy for `new`, and for a haco file that names none; None where nothing was said.
+        roots: Host folder below which `new` places root file systems.
+        trusted_uids: Whose haco files may be loaded besides root's and the caller's own.
+    """
+
+    log_level: str = "info"
+    wait_interval: int = 50
+    strategy: str | None = None
+    roots: str | None = None
+    trusted_uids: tuple[int, ...] = ()
+
+
 class BarnSpec(Record):
     """One haco file: its containers and what belongs to all of them.
 
     Attributes:
         file: Real path of the haco file.
+        name: The barn's own name; of a single container, that container's.
+        container_pid_file: Set on a barn of several containers: holds the barn process's pid; else empty.
         hooks: Those of the points setup, teardown and system_failure.
         validate_real_id: Decides by real uid and gid who may use this file; None lets everybody.
     """
 
     file: str
+    name: str
+    container_pid_file: str = ""
     containers: tuple[ContainerSpec, ...]
     daemonize: bool = False
     validate_real_id: Callable[[int, int], bool] | None = None

@@ -1,0 +1,49 @@
+"""Containers that you program: a haco file is Python, and its hooks are functions.
+
+The names of this package are loaded when they are used: a haco file pays only for what it imports.
+"""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from haconiwa.dsl.builder import Barn, Container, define
+    from haconiwa.dsl.defaults import configure
+    from haconiwa.errors import (
+        BuildError,
+        ConfigError,
+        ContainerError,
+        HaconiwaError,
+        HookError,
+        HostError,
+        InternalError,
+    )
+    from haconiwa.supervisor.base import Base
+
+__all__ = [
+    "Barn", "Base", "BuildError", "ConfigError", "Container", "ContainerError", "HaconiwaError", "HookError",
+    "HostError", "InternalError", "__version__", "configure", "define",
+]  # fmt: skip
+
+_MODULES = {
+    "Barn": "haconiwa.dsl.builder",
+    "Base": "haconiwa.supervisor.base",
+    "Container": "haconiwa.dsl.builder",
+    "configure": "haconiwa.dsl.defaults",
+    "define": "haconiwa.dsl.builder",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = __import__(_MODULES.get(name, "haconiwa.errors"), fromlist=[name])
+    value: object = getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,74 @@
+"""`configure()` and what it returns: the defaults that the global config sets for every haco file."""
+
+from __future__ import annotations
+
+from haconiwa.dsl import loading
+from haconiwa.dsl.bootstrap import strategy_name
+from haconiwa.dsl.builder import log_level, wait_interval
+from haconiwa.dsl.node import Node, Setting
+from haconiwa.dsl.paths import host_path
+from haconiwa.dsl.place import here
+from haconiwa.errors import ConfigError, Problem
+from haconiwa.spec.model import Defaults
+from haconiwa.spec.values import ID_MAX, items, number
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from haconiwa.dsl.loading import Loading
+    from haconiwa.dsl.paths import StrPath
+    from haconiwa.spec.names import LogLevel, StrategyName
+
+
+def _uids(value: object) -> tuple[int, ...]:
+    return tuple(items(value, lambda uid: number(uid, 0, ID_MAX), "a list of user ids"))
+
+
+class Configuration(Node):
+    """Defaults for every haco file on this machine."""
+
+    __slots__ = ("_first_child", "_sources")
+
+    log_level: Setting[LogLevel, str] = Setting(log_level, "info")
+    """How much supervisors say."""
+
+    wait_interval: Setting[int, int] = Setting(wait_interval, 50)
+    """Milliseconds between a supervisor's looks at what cannot wake it."""
+
+    strategy: Setting[StrategyName, str | None] = Setting(strategy_name, None)
+    """Bootstrap strategy of `haconiwa new`, and of a haco file that names none."""
+
+    roots: Setting[StrPath, str | None] = Setting(host_path, None)
+    """Host folder below which `haconiwa new` places root file systems."""
+
+    trusted_uids: Setting[Sequence[int], tuple[int, ...]] = Setting(_uids, ())
+    """Whose haco files may be loaded besides root's and the caller's own. They run with the caller's privileges."""
+
+    def __init__(self, load: Loading) -> None:
+        super().__init__(load)
+        object.__setattr__(self, "_first_child", None)
+        object.__setattr__(self, "_sources", {})
+
+    def _freeze(self) -> Defaults:
+        return Defaults(
+            log_level=self.log_level,
+            wait_interval=self.wait_interval,
+            strategy=self.strategy,
+            roots=self.roots,
+            trusted_uids=self.trusted_uids,
+        )
+
+
+def configure() -> Configuration:
+    """Set defaults for every haco file; in the global config, as ``with configure() as g:``.
+
+    Raises:
+        ConfigError: Nothing is being loaded, or it is a haco file.
+    """
+    load = loading.current()
+    if not load.is_global:
+        raise ConfigError(Problem("configure() belongs in the global config, this is a haco file", here()))
+    if load.configuration is None:
+        load.configuration = Configuration(load)
+    return load.configuration

@@ -1,0 +1,195 @@
+"""The end of a haco file: builders become a `BarnSpec`."""
+
+from __future__ import annotations
+
+from haconiwa.dsl.bootstrap import Bootstrap, Provision
+from haconiwa.dsl.filesystem import Command, Filesystem, Rootfs
+from haconiwa.dsl.namespace import Namespace
+from haconiwa.dsl.privileges import Capabilities, Resource
+from haconiwa.host.paths import default_pid_file
+from haconiwa.spec.model import (
+    BARN_POINTS,
+    DEFAULT_CAPABILITIES,
+    INDEPENDENT_MOUNTS,
+    NAMESPACE_TYPES,
+    BarnSpec,
+    BootstrapSpec,
+    CapabilitiesSpec,
+    ContainerSpec,
+    MountSpec,
+    ProvisionSpec,
+    RootfsSpec,
+    UserSpec,
+)
+from haconiwa.spec.names import STRATEGIES
+from haconiwa.spec.record import replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from haconiwa.dsl.builder import Barn, Container
+    from haconiwa.dsl.node import Section
+    from haconiwa.errors import Where
+    from haconiwa.spec.model import HookSpec, NamespaceType
+
+    Values = dict[str, Any]
+
+
+def freeze(barn: Barn) -> BarnSpec:
+    """Everything a barn and its children have, as a record. A barn without children is the one container."""
+    daemon = barn._values.get("daemonize", False)
+    children = barn._children
+    return BarnSpec(
+        file=barn._load.real_file,
+        name=barn.name,
+        container_pid_file=(barn.container_pid_file or "") if children else "",
+        containers=tuple(_container(child, daemon) for child in children or [barn]),
+        daemonize=daemon,
+        validate_real_id=barn._values.get("validate_real_id"),
+        hooks=tuple(hook for hook in _hooks(barn) if hook.point in BARN_POINTS),
+    )
+
+
+def _hooks(container: Container) -> list[HookSpec]:
+    hooks: list[HookSpec] = container._values.get("hooks", [])
+    return hooks
+
+
+def _container(container: Container, daemon: bool) -> ContainerSpec:
+    values = container._values
+    root = _rootfs(container)
+    namespaces = _namespaces(container)
+    bootstrap = _bootstrap(container)
+    filesystem = container.filesystem
+    joined = _section(container, Namespace).get("joined", {})
+    return ContainerSpec(
+        name=container.name,
+        hostname=(container.hostname or container.name) if "uts" in namespaces else None,
+        domainname=container.domainname,
+        init_command=container.init_command,
+        environ=dict(container.environ),
+        workdir=container.workdir,
+        user=UserSpec(
+            uid=container.uid,
+            gid=container.gid,
+            groups=container.groups,
+            where=_where(container, "uid", "gid", "groups"),
+        ),
+        rootfs=root,
+        root_mounts=_root_mounts(bootstrap) if root is not None else (),
+        # Without a root of its own the container sees the host's, where nothing is to be hidden from anybody else.
+        masked_paths=tuple(filesystem.masked_paths) if root is not None else (),
+        readonly_paths=tuple(filesystem.readonly_paths) if root is not None else (),
+        mounts=_mounts(values),
+        network_etc=values.get("network_etc"),
+        namespaces=namespaces,
+        joined_namespaces=tuple(joined.values()),
+        uid_mappings=tuple(_section(container, Namespace).get("uid_mappings", ())),
+        gid_mappings=tuple(_section(container, Namespace).get("gid_mappings", ())),
+        rlimits=tuple(_section(container, Resource).values()),
+        capabilities=_capabilities(container),
+        no_new_privs=container.no_new_privs,
+        session_leader=daemon or values.get("session_leader", False),
+        hooks=tuple(hook for hook in _hooks(container) if hook.point not in BARN_POINTS),
+        timers=tuple(values.get("timers", ())),
+        signal_handlers=tuple(values.get("handlers", ())),
+        bootstrap=bootstrap,
+        provision=_provision(container),
+        stdio=dict(_section(container, Command)),
+        metadata=dict(container.metadata),
+        container_pid_file=container.container_pid_file or default_pid_file(container.name),
+        wait_interval=container.wait_interval,
+        log_level=container.log_level,
+        sources=dict(container._sources),
+    )
+
+
+def _section(container: Container, kind: type[Section]) -> Values:
+    return container._section_of(kind)._values
+
+
+def _where(container: Container, *names: str) -> Where | None:
+    """The last line that made one of the settings."""
+    found = [container._sources[name] for name in names if name in container._sources]
+    return found[-1] if found else None
+
+
+def _rootfs(container: Container) -> RootfsSpec | None:
+    if "root" not in container._values:
+        return None
+    return RootfsSpec(
+        path=container._values["root"],
+        readonly=_section(container, Rootfs).get("readonly", False),
+        owner=container._values.get("rootfs_owner"),
+        use_legacy_chroot=_section(container, Filesystem).get("use_legacy_chroot", False),
+        where=_where(container, "chroot_to"),
+    )
+
+
+def _namespaces(container: Container) -> tuple[NamespaceType, ...]:
+    values, section = container._values, _section(container, Namespace)
+    wanted = set(section.get("unshared", ()))
+    if any(values.get(name) for name in ("root", "mounts", "independent", "network_etc")):
+        wanted.add("mount")
+    if section.get("uid_mappings") or section.get("gid_mappings"):
+        wanted.add("user")
+    return tuple(kind for kind in NAMESPACE_TYPES if kind in wanted)  # type: ignore[misc]
+
+
+def _mounts(values: Values) -> tuple[MountSpec, ...]:
+    independent: dict[str, MountSpec] = values.get("independent", {})
+    roots: list[str] = values.get("roots", [])
+    own = [independent[kind] for kind in INDEPENDENT_MOUNTS if kind in independent]
+    return (*own, *(_placed(mount, roots, seen_inside) for mount, seen_inside in values.get("mounts", [])))
+
+
+def _placed(mount: MountSpec, roots: list[str], seen_inside: bool) -> MountSpec:
+    """The mount with its destination as seen inside, if it was given as a host path below the root."""
+    for root in () if seen_inside else sorted(roots, key=len, reverse=True):
+        if mount.destination == root or mount.destination.startswith(root + "/"):
+            return replace(mount, destination=mount.destination[len(root) :] or "/")
+    return mount
+
+
+def _capabilities(container: Container) -> CapabilitiesSpec:
+    values = _section(container, Capabilities)
+    return CapabilitiesSpec(
+        bounding=values.get("bounding", frozenset(DEFAULT_CAPABILITIES)),
+        ambient=values.get("ambient", frozenset()),
+        where=_where(
+            container, *(f"capabilities.{name}" for name in ("allow", "drop", "ambient", "reset_to_privileged"))
+        ),
+    )
+
+
+def _bootstrap(container: Container) -> BootstrapSpec | None:
+    values = _section(container, Bootstrap)
+    options = {name: values[name] for known in STRATEGIES.values() for name in known if name in values}
+    strategy = values.get("strategy") or container._load.defaults.strategy or ""
+    if not values.get("strategy") and not options and not values.get("postprocess"):
+        return None
+    return BootstrapSpec(
+        strategy=strategy,
+        options=options,
+        postprocess=tuple(values.get("postprocess", ())),
+        skip=values.get("skip", False),
+        where=_where(container, *(f"bootstrap.{name}" for name in (*options, "postprocess", "strategy"))),
+    )
+
+
+def _root_mounts(bootstrap: BootstrapSpec | None) -> tuple[MountSpec, ...]:
+    """The host's directories that the strategy ``host`` shows in the root."""
+    if bootstrap is None or bootstrap.strategy != "host":
+        return ()
+    from haconiwa.host.usr import shared_paths
+
+    paths = (*(bootstrap.options.get("paths") or shared_paths()), *bootstrap.options.get("extra", ()))
+    return tuple(
+        MountSpec(kind="bind", source=path, destination=path, readonly=True, where=bootstrap.where) for path in paths
+    )
+
+
+def _provision(container: Container) -> ProvisionSpec:
+    values = _section(container, Provision)
+    return ProvisionSpec(steps=tuple(values.get("steps", ())), skip=values.get("skip", False))

@@ -1,0 +1,50 @@
+"""Functions of the user's: how many arguments they take, and whether they would run at all."""
+
+from __future__ import annotations
+
+from types import FunctionType, MethodType
+
+from haconiwa.spec.values import Refused, show
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType
+    from typing import Any
+
+_VARARGS, _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x04, 0x20, 0x80, 0x200
+"""Bits of ``co_flags``, as in ``inspect``."""
+
+
+def function(value: object, arguments: int, *, coroutine: bool = True) -> Callable[..., Any]:
+    """A function that can be called with exactly so many arguments.
+
+    Only plain functions and methods are looked into; other callables are taken as they are.
+
+    Args:
+        coroutine: It may be ``async def``.
+    """
+    if not callable(value):
+        raise Refused(f"expected a function, not {show(value)}")
+    plain, bound = (value.__func__, 1) if type(value) is MethodType else (value, 0)
+    if type(plain) is FunctionType:
+        _check_arguments(plain, arguments + bound, arguments)
+        _check_kind(plain.__code__, coroutine)
+    return value
+
+
+def _check_arguments(plain: FunctionType, given: int, shown: int) -> None:
+    code = plain.__code__
+    needed = code.co_argcount - len(plain.__defaults__ or ())
+    keywords = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    missing = set(keywords).difference(plain.__kwdefaults__ or ())
+    if given < needed or missing or (given > code.co_argcount and not code.co_flags & _VARARGS):
+        wanted = {0: "no argument", 1: "one argument"}.get(shown, f"{shown} arguments")
+        raise Refused(f'"{code.co_name}" is called with {wanted}, which it does not take')
+
+
+def _check_kind(code: CodeType, coroutine: bool) -> None:
+    if code.co_flags & (_GENERATOR | _ASYNC_GENERATOR):
+        raise Refused(f'"{code.co_name}" has a yield: calling it would run nothing of it')
+    if code.co_flags & _COROUTINE and not coroutine:
+        raise Refused(f'"{code.co_name}" is async, which is not possible here', "write it as a plain def")

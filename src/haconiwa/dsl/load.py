@@ -1,0 +1,58 @@
+"""From the path of a haco file to a checked `BarnSpec`."""
+
+from __future__ import annotations
+
+import os
+
+from haconiwa.dsl.execute import execute
+from haconiwa.dsl.freeze import freeze
+from haconiwa.dsl.loading import Loading
+from haconiwa.dsl.source import Source, read_source
+from haconiwa.errors import Problem
+from haconiwa.host.paths import global_config
+from haconiwa.spec.model import BarnSpec, Defaults
+from haconiwa.spec.validate import validate
+
+
+def load_file(path: str) -> BarnSpec:
+    """Execute a haco file and check all it says. The global config is executed before, if there is one.
+
+    Args:
+        path: Host path of the file.
+
+    Returns:
+        The containers it describes; functions in it still belong to the file's module.
+
+    Raises:
+        ConfigError: Everything that is wrong with the file, in the order of its lines.
+    """
+    defaults = load_defaults()
+    source = read_source(path, defaults.trusted_uids)
+    load = Loading(source.file, source.real_file, defaults)
+    execute(source, load, "__haco__")
+    if load.barn is None:
+        if not load.problems:
+            load.problems.append(Problem(f'"{path}" defines no container', None, "with define() as config: …"))
+        raise load.error()
+    spec = freeze(load.barn)
+    load.problems.extend(validate(spec))
+    if load.problems:
+        raise load.error()
+    return spec
+
+
+def load_defaults() -> Defaults:
+    """What the global config says, or the built-in defaults without one.
+
+    Raises:
+        ConfigError: What is wrong with the global config.
+    """
+    path = global_config()
+    if not os.path.exists(path):
+        return Defaults()
+    source: Source = read_source(path)
+    load = Loading(source.file, source.real_file, Defaults(), is_global=True)
+    execute(source, load, "__haco_config__")
+    if load.problems:
+        raise load.error()
+    return load.configuration._freeze() if load.configuration is not None else Defaults()

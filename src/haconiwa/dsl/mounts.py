@@ -1,0 +1,168 @@
+"""The settings of the root and of what is mounted in it."""
+
+from __future__ import annotations
+
+from haconiwa.dsl.node import Node, Recording
+from haconiwa.dsl.paths import RootPath, host_path, root_directory
+from haconiwa.dsl.place import here
+from haconiwa.errors import ConfigError, Problem
+from haconiwa.spec.model import INDEPENDENT_MOUNTS, MountSpec
+from haconiwa.spec.names import MOUNT_WORDS
+from haconiwa.spec.values import Refused, boolean, inside, number, one_of, path_text, show, string, suggestion, word
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Never
+
+    from haconiwa.dsl.paths import StrPath
+    from haconiwa.errors import Where
+    from haconiwa.spec.names import IndependentMount
+
+_PLACES = {
+    "procfs": ("proc", "/proc"),
+    "sysfs": ("sysfs", "/sys"),
+    "devtmpfs": ("dev", "/dev"),
+    "devpts": ("devpts", "/dev/pts"),
+    "shm": ("shm", "/dev/shm"),
+    "mqueue": ("mqueue", "/dev/mqueue"),
+}
+"""Source and destination of each independent mount."""
+
+
+class MountSettings(Node):
+    """The part of a container that says what its root is and what is mounted there."""
+
+    __slots__ = ()
+
+    def chroot_to(self, path: StrPath) -> RootPath:
+        """Make a directory the container's root. Implies the mount namespace.
+
+        Args:
+            path: On the host; a relative one starts from the haco file.
+
+        Returns:
+            The path, to be used as in ``root / "tmp"``.
+        """
+        with Recording(self, "chroot_to"):
+            root = root_directory(path)
+            self._values["root"] = root
+            # A path below an earlier root, as inherited from the barn, is still a path below the root.
+            self._values.setdefault("roots", []).append(root)
+            return RootPath(root)
+        return RootPath("")
+
+    def rootfs_owner(self, *, uid: int, gid: int) -> None:
+        """Give the root directory to a user and group of the host after `haconiwa create`."""
+        with Recording(self, "rootfs_owner"):
+            self._values["rootfs_owner"] = (_host_id("uid", uid), _host_id("gid", gid))
+
+    def add_mount_point(
+        self,
+        src: StrPath,
+        *,
+        to: StrPath,
+        fs: str | None = None,
+        readonly: bool = False,
+        options: str = "",
+        data: str = "",
+        optional: bool = False,
+        recursive: bool = True,
+        **later: Never,
+    ) -> None:
+        """Mount something in the container: a bind mount unless `fs` is given. Implies the mount namespace.
+
+        Args:
+            src: Host path of a file or directory (a relative one starts from the haco file), or with `fs` the
+                file system's source.
+            to: Where: ``root / "data"``, a host path below the root, or the path as seen inside. Made if missing.
+            fs: A file system's name, as in /proc/filesystems.
+            readonly: Nothing can be written there, nor below it.
+            options: As for ``mount -o``.
+            data: The original's name of `options`.
+            optional: Do nothing when the source does not exist.
+            recursive: A bind mount takes the mounts below its source along.
+        """
+        with Recording(self, "add_mount_point") as where:
+            if later:
+                from haconiwa.dsl.unknown import refuse_keywords
+
+                refuse_keywords(self, "add_mount_point", later)
+            if data and options:
+                raise Refused("options= and data= are the same: give one")
+            mount = MountSpec(
+                kind="bind" if fs is None else "filesystem",
+                source=host_path(src) if fs is None else word(src, "the file system's source"),
+                destination=_destination(to),
+                fstype="" if fs is None else word(fs, "the name of a file system"),
+                options=_options(data or options, bind=fs is None),
+                readonly=boolean(readonly),
+                optional=boolean(optional),
+                recursive=boolean(recursive),
+                where=where,
+            )
+            self._values.setdefault("mounts", []).append((mount, type(to) is RootPath))
+
+    def mount_independent(self, *kinds: IndependentMount, host: bool = False) -> None:
+        """Mount file systems of the container's own in their usual places. Implies the mount namespace.
+
+        Args:
+            kinds: procfs /proc, sysfs /sys (read-only), devtmpfs /dev (a private one with harmless nodes),
+                devpts /dev/pts, shm /dev/shm, mqueue /dev/mqueue.
+            host: With devtmpfs: the host's own /dev with all its devices.
+        """
+        with Recording(self, "mount_independent") as where:
+            if not kinds:
+                raise Refused("names no file system")
+            whole_dev = boolean(host)
+            if whole_dev and "devtmpfs" not in [string(kind) for kind in kinds]:
+                raise Refused("host= is for devtmpfs")
+            made: dict[str, MountSpec] = self._values.setdefault("independent", {})
+            for kind in kinds:
+                name = _independent(kind)
+                made[name] = _independent_mount(name, whole_dev and name == "devtmpfs", where)
+
+    def mount_network_etc(self, root: StrPath | None = None, *, host_root: StrPath = "/etc") -> None:
+        """Show the host's resolv.conf and hosts in the container's /etc. Implies the mount namespace.
+
+        Args:
+            root: The container's root; the one of `chroot_to` in any case.
+            host_root: Host directory that has the files.
+        """
+        with Recording(self, "mount_network_etc"):
+            if root is not None and host_path(root).rstrip("/") != self._values.get("root"):
+                raise Refused(f"{show(path_text(root))} is not the root that chroot_to was given")
+            self._values["network_etc"] = host_path(host_root)
+
+
+def _host_id(name: str, value: object) -> int:
+    from haconiwa.spec.values import ID_MAX
+
+    return number(value, 0, ID_MAX, f"{name}= as a number")
+
+
+def _destination(value: object) -> str:
+    return value.inside if type(value) is RootPath else inside(value)
+
+
+def _options(value: object, *, bind: bool) -> str:
+    plain = string(value, "options as for mount -o")
+    if not plain.isprintable():
+        raise Refused(f"options= {show(plain)} has a control character")
+    for option in filter(None, plain.split(",") if bind else ()):
+        if option not in MOUNT_WORDS:
+            raise Refused(f"{show(option)} is no option of a bind mount", suggestion(option, MOUNT_WORDS))
+    return plain
+
+
+def _independent(value: object) -> str:
+    from haconiwa.dsl.unknown import NOT_YET
+
+    if issubclass(type(value), str) and string(value) == "cgroup":
+        raise Refused(f'"cgroup": {NOT_YET}')
+    return one_of(value, INDEPENDENT_MOUNTS, "one of procfs sysfs devtmpfs devpts shm mqueue")
+
+
+def _independent_mount(name: str, host: bool, where: Where) -> MountSpec:
+    source, destination = _PLACES[name]
+    kind: IndependentMount = name  # type: ignore[assignment]
+    return MountSpec(kind=kind, source=source, destination=destination, host=host, where=where)

@@ -1,0 +1,97 @@
+"""The section ``config.namespace``: which namespaces are made, entered, and how ids map."""
+
+from __future__ import annotations
+
+from haconiwa.dsl.node import Recording, Section
+from haconiwa.dsl.paths import host_path
+from haconiwa.spec.model import NAMESPACE_TYPES, IdMapping, JoinedNamespace
+from haconiwa.spec.values import ID_MAX, Refused, container_name, number, one_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Never
+
+    from haconiwa.dsl.paths import StrPath
+    from haconiwa.errors import Where
+    from haconiwa.spec.model import NamespaceType
+
+_EXPECTED = "a namespace (mount ipc uts pid net user cgroup time)"
+_OTHER_NAMES = {
+    "network": 'write "net"',
+    "mnt": 'write "mount"',
+    "hostname": 'write "uts"',
+}
+
+
+def _namespace(value: object) -> Any:
+    return one_of(value, NAMESPACE_TYPES, _EXPECTED, _OTHER_NAMES)
+
+
+class Namespace(Section):
+    """What the container sees of its own, see namespaces(7)."""
+
+    __slots__ = ()
+    _section = "namespace"
+
+    def unshare(self, *types: NamespaceType, **later: Never) -> None:
+        """Give the container namespaces of its own."""
+        with Recording(self, "unshare") as where:
+            if later:
+                from haconiwa.dsl.unknown import refuse_keywords
+
+                refuse_keywords(self, "unshare", later)
+            if not types:
+                raise Refused("names no namespace")
+            made: dict[str, Where] = self._values.setdefault("unshared", {})
+            for type_ in types:
+                made.setdefault(_namespace(type_), where)
+
+    def enter(self, type: NamespaceType, path: StrPath | None = None, *, via: StrPath | None = None) -> None:
+        """Enter a namespace that exists.
+
+        Args:
+            type: Its kind.
+            path: Host path of its file, such as ``/proc/123/ns/net``; a relative one starts from the haco file.
+            via: Another name of `path`.
+        """
+        with Recording(self, "enter") as where:
+            kind = _namespace(type)
+            if (path is None) == (via is None):
+                raise Refused("takes one path")
+            self._join(kind, host_path(via if path is None else path), where)
+
+    def use_netns(self, name: str) -> None:
+        """Enter a network namespace that ``ip netns add`` made, by its name."""
+        with Recording(self, "use_netns") as where:
+            self._join("net", f"/run/netns/{container_name(name)}", where)
+
+    def _join(self, kind: NamespaceType, path: str, where: Where) -> None:
+        joined: dict[str, JoinedNamespace] = self._values.setdefault("joined", {})
+        if kind in joined and joined[kind].path != path:
+            raise Refused(f"another {kind} namespace is entered already", f"see {joined[kind].where}")
+        joined[kind] = JoinedNamespace(type=kind, path=path, where=where)
+
+    def set_uid_mapping(self, *, min: int, max: int, offset: int) -> None:
+        """Map user ids of a user namespace; implies it. Several calls add lines, see user_namespaces(7).
+
+        Args:
+            min: First id inside.
+            max: How many.
+            offset: First id on the host.
+        """
+        with Recording(self, "set_uid_mapping"):
+            self._values.setdefault("uid_mappings", []).append(_mapping(min, max, offset))
+
+    def set_gid_mapping(self, *, min: int, max: int, offset: int) -> None:
+        """Map group ids, as `set_uid_mapping` does user ids."""
+        with Recording(self, "set_gid_mapping"):
+            self._values.setdefault("gid_mappings", []).append(_mapping(min, max, offset))
+
+
+def _mapping(first: object, size: object, host: object) -> IdMapping:
+    container_id = number(first, 0, ID_MAX, "min= as a number")
+    count = number(size, 1, ID_MAX, "max= as a number")
+    host_id = number(host, 0, ID_MAX, "offset= as a number")
+    if max(container_id, host_id) + count - 1 > ID_MAX:
+        raise Refused(f"{count} ids from {max(container_id, host_id)} end above {ID_MAX}")
+    return IdMapping(container_id=container_id, host_id=host_id, size=count)

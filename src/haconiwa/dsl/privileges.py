@@ -1,0 +1,93 @@
+"""The sections of limits and privileges: ``config.resource`` and ``config.capabilities``."""
+
+from __future__ import annotations
+
+from haconiwa.dsl.node import Recording, Section
+from haconiwa.spec.model import DEFAULT_CAPABILITIES, RlimitSpec
+from haconiwa.spec.names import CAPABILITIES, LIMITS
+from haconiwa.spec.values import Refused, capability, number, show, string, suggestion
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from haconiwa.spec.names import CapabilityName, LimitName
+
+_LIMIT_MAX = 2**63 - 1
+
+
+class Resource(Section):
+    """Resource limits of the container's program, see getrlimit(2)."""
+
+    __slots__ = ()
+    _section = "resource"
+
+    def set_limit(
+        self, name: LimitName, soft: int | Literal["unlimited"], hard: int | Literal["unlimited"] | None = None
+    ) -> None:
+        """Set one limit.
+
+        Args:
+            name: As in getrlimit(2), without ``RLIMIT_``.
+            soft: The limit in force, in the unit of getrlimit(2), or ``unlimited``.
+            hard: How far the program may raise it; the same as `soft` unless given.
+        """
+        with Recording(self, "set_limit") as where:
+            key = string(name, "the name of a limit").upper().removeprefix("RLIMIT_")
+            if key not in LIMITS:
+                raise Refused(f"unknown limit {show(key)}", suggestion(key, LIMITS))
+            low = _limit(soft)
+            high = low if hard is None else _limit(hard)
+            if high is not None and (low is None or low > high):
+                raise Refused(f"the soft limit of {key} is above the hard one")
+            self._values[key] = RlimitSpec(name=key, soft=low, hard=high, where=where)
+
+
+def _limit(value: object) -> int | None:
+    if issubclass(type(value), str) and string(value) == "unlimited":
+        return None
+    return number(value, 0, _LIMIT_MAX, 'a number or "unlimited"')
+
+
+class Capabilities(Section):
+    """Capabilities of the container, see capabilities(7). Case does not matter and ``cap_`` may be written."""
+
+    __slots__ = ()
+    _section = "capabilities"
+
+    def allow(self, *names: CapabilityName | str) -> None:
+        """Add to the capabilities the container may have; ``all`` for every one the kernel knows."""
+        with Recording(self, "allow"):
+            added = _parsed(names)
+            self._values["bounding"] = None if "all" in added else self._with(added)
+
+    def drop(self, *names: CapabilityName | str) -> None:
+        """Take capabilities away from those the container may have."""
+        with Recording(self, "drop"):
+            dropped = _parsed(names)
+            bounding = self._values.get("bounding", frozenset(DEFAULT_CAPABILITIES))
+            whole = frozenset(CAPABILITIES) if bounding is None else bounding
+            self._values["bounding"] = frozenset() if "all" in dropped else whole - dropped
+
+    def ambient(self, *names: CapabilityName | str) -> None:
+        """Let a program that is not root keep capabilities; they must be allowed too."""
+        with Recording(self, "ambient"):
+            added = _parsed(names)
+            if "all" in added:
+                raise Refused('"all" cannot be ambient', "name the capabilities")
+            self._values["ambient"] = self._values.get("ambient", frozenset()) | added
+
+    def reset_to_privileged(self) -> None:
+        """Allow everything, as for a program outside containers."""
+        with Recording(self, "reset_to_privileged"):
+            self._values["bounding"] = None
+
+    def _with(self, added: frozenset[str]) -> frozenset[str] | None:
+        bounding: frozenset[str] | None = self._values.get("bounding", frozenset(DEFAULT_CAPABILITIES))
+        return None if bounding is None else bounding | added
+
+
+def _parsed(names: tuple[object, ...]) -> frozenset[str]:
+    if not names:
+        raise Refused("names no capability")
+    return frozenset(capability(name) for name in names)

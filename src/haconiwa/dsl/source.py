@@ -1,0 +1,134 @@
+"""A haco file as bytes: opened once, checked, read once.
+
+What is executed may only come from people who could do it themselves: the file and each folder above it belong to
+root or the caller, and nobody else can write there.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from haconiwa.errors import ConfigError, Problem, describe_errno
+
+SIZE_MAX = 1 << 20
+"""Largest haco file in bytes."""
+
+
+class Source:
+    """A haco file that was read.
+
+    Attributes:
+        file: Path as the user named it.
+        real_file: The path without links.
+        data: The contents.
+    """
+
+    __slots__ = ("data", "file", "real_file")
+
+    def __init__(self, file: str, real_file: str, data: bytes) -> None:
+        self.file = file
+        self.real_file = real_file
+        self.data = data
+
+
+def read_source(file: str, trusted_uids: tuple[int, ...] = ()) -> Source:
+    """Open, check and read a file.
+
+    Args:
+        file: Host path; links are followed.
+        trusted_uids: Whose files are accepted besides root's and the caller's own.
+
+    Raises:
+        ConfigError: It cannot be read, others could have written it, or it is no text.
+    """
+    try:
+        # Without O_NONBLOCK the open of a FIFO would wait for a writer.
+        fd = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except (OSError, ValueError) as error:
+        raise _unreadable(file, error) from None
+    try:
+        real_file = _check_opened(file, fd, trusted_uids)
+        data = _read(fd)
+    except OSError as error:
+        raise _unreadable(file, error) from None
+    finally:
+        os.close(fd)
+    _check_text(file, data)
+    return Source(file, real_file, data)
+
+
+def check_trusted(file: str, trusted_uids: tuple[int, ...] = ()) -> None:
+    """Refuse a file that others could have written.
+
+    Args:
+        file: Host path without links.
+
+    Raises:
+        ConfigError: With the reason.
+    """
+    _check_owner(file, os.stat(file), trusted_uids)
+    _check_folders(file, trusted_uids)
+
+
+def _unreadable(file: str, error: OSError | ValueError) -> ConfigError:
+    missing = isinstance(error, FileNotFoundError)
+    why = describe_errno(error.errno or 0) if isinstance(error, OSError) else str(error)
+    return ConfigError(
+        Problem(f'cannot open "{file}": {why}', None, '"haconiwa new FILE" writes one' if missing else "")
+    )
+
+
+def _check_opened(file: str, fd: int, trusted_uids: tuple[int, ...]) -> str:
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
+        raise ConfigError(f'"{file}" is not a regular file')
+    if status.st_size > SIZE_MAX:
+        raise ConfigError(f'"{file}" is larger than {SIZE_MAX} bytes')
+    # The descriptor knows the real path of what was opened; looking the name up again could find another file.
+    real_file = os.readlink(f"/proc/self/fd/{fd}")
+    _check_owner(real_file, status, trusted_uids)
+    _check_folders(real_file, trusted_uids)
+    return real_file
+
+
+def _check_folders(file: str, trusted_uids: tuple[int, ...]) -> None:
+    folder = file
+    while folder != "/":
+        folder = os.path.dirname(folder)
+        _check_owner(folder, os.stat(folder), trusted_uids)
+
+
+def _check_owner(path: str, status: os.stat_result, trusted_uids: tuple[int, ...]) -> None:
+    mode = status.st_mode
+    if status.st_uid not in (0, os.geteuid(), *trusted_uids):
+        what = f'"{path}" belongs to user {status.st_uid}, not to root or to you'
+        raise ConfigError(Problem(what, None, "chown it, or set trusted_uids in the global config"))
+    sticky_folder = stat.S_ISDIR(mode) and mode & stat.S_ISVTX
+    if mode & (stat.S_IWGRP | stat.S_IWOTH) and not sticky_folder:
+        raise ConfigError(Problem(f'others can write to "{path}" (mode {mode & 0o7777:04o})', None, "chmod go-w it"))
+
+
+def _read(fd: int) -> bytes:
+    parts = []
+    size = 0
+    while part := os.read(fd, SIZE_MAX + 1 - size):
+        parts.append(part)
+        size += len(part)
+    return b"".join(parts)
+
+
+def _check_text(file: str, data: bytes) -> None:
+    if len(data) > SIZE_MAX:
+        raise ConfigError(f'"{file}" is larger than {SIZE_MAX} bytes')
+    if not data.strip():
+        raise ConfigError(Problem(f'"{file}" is empty', None, '"haconiwa new FILE" writes a haco file'))
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise ConfigError(f'"{file}" is in UTF-16, write it in UTF-8')
+    if b"\0" in data:
+        raise ConfigError(f'"{file}" has a NUL byte: it is not a text')
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f'"{file}" is not in UTF-8 (line {line})') from None

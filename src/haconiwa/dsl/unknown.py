@@ -1,0 +1,91 @@
+"""What is said about names that do not exist, exist only later, or are used the wrong way."""
+
+from __future__ import annotations
+
+from haconiwa.dsl.node import Node, UnknownName
+from haconiwa.dsl.place import here, of_traceback
+from haconiwa.errors import ConfigError, Problem
+from haconiwa.spec.values import describe, suggestion
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+
+LATER = {
+    "add_cgroup_hook", "add_device", "add_readiness_hook", "apparmor", "apparmor_profile", "cgroup", "cgroup_name",
+    "checkpoint", "lxcfs_root", "network", "restart_policy", "seccomp", "selinux_context", "support_reload",
+    "bootstrap.allow_devices", "bootstrap.tool", "namespace.map_ids",
+    "add_mount_point(criu_ext_key=)", "namespace.unshare(persist_in=)",
+    'mount_independent("cgroup")',
+    'add_general_hook("after_reload")', 'add_general_hook("after_restore")', 'add_general_hook("before_restore")',
+}  # fmt: skip
+"""What the language has, but not yet in this version."""
+
+BARNS_OWN = ("cancel_daemonize", "daemonize", "define", "validate_real_id")
+"""What a child of a barn does not have."""
+
+NOT_YET = "this version of haconiwa does not have it yet"
+
+
+def not_yet(name: str) -> str | None:
+    """The refusal of a name that comes later; None for any other."""
+    return f"{name}: {NOT_YET}" if name in LATER else None
+
+
+def refuse_keywords(node: Node, method: str, keywords: dict[str, object]) -> None:
+    """Record keyword arguments that a method does not take."""
+    for keyword in keywords:
+        name = f"{node._dotted(method)}({keyword}=)"
+        node._load.refuse(not_yet(name) or f"{name}: unknown argument", here())
+
+
+def unknown_name(node: Node, name: str) -> ConfigError:
+    """The error for a name that was read."""
+    what, hint = _explain(node, name)
+    return UnknownName(Problem(what, here(), hint))
+
+
+def refuse_assignment(node: Node, name: str, found: object) -> None:
+    """Record an assignment to something that is no setting."""
+    dotted = node._dotted(name)
+    if node._load.frozen:
+        raise ConfigError(Problem(f"{dotted}: cannot be set any more, the haco file has ended", here()))
+    if found is None or name.startswith("_"):
+        what, hint = _explain(node, name)
+        node._load.refuse(what, here(), hint)
+    elif isinstance(found, property):
+        node._load.refuse(f"{dotted}: is a section and cannot be assigned", here(), "set what is in it")
+    else:
+        node._load.refuse(f"{dotted}: is called, not assigned", here(), f"write {dotted}(…)")
+
+
+def refuse_left_block(node: Node, error: BaseException, trace: TracebackType | None) -> None:
+    """Record that a ``with`` block ended early, for the case that somebody further out catches the exception."""
+    load = node._load
+    if load.frozen or (load.left_by is not None and load.left_by[0] is error):
+        return
+    problem = Problem(f"a with block was left by {describe(error)}", of_traceback(trace))
+    load.left_by = (error, problem)
+    load.problems.append(problem)
+
+
+def _explain(node: Node, name: str) -> tuple[str, str]:
+    dotted = node._dotted(name)
+    if node._owner is node and name in BARNS_OWN:
+        return f"{dotted}: belongs to the barn, a child has none", ""
+    known = not_yet(dotted)
+    if known:
+        return known, ""
+    elsewhere = _in_sections(node._owner, name)
+    hint = f'did you mean "{elsewhere[0]}"?' if elsewhere else suggestion(name, _public(type(node)))
+    return f'unknown name "{dotted}"', hint
+
+
+def _in_sections(owner: Node, name: str) -> list[str]:
+    kinds = {section: getattr(type(owner), section) for section in _public(type(owner))}
+    sections = {section: found.fget(owner) for section, found in kinds.items() if isinstance(found, property)}
+    return [f"{section}.{name}" for section, node in sections.items() if name in _public(type(node))]
+
+
+def _public(kind: type) -> list[str]:
+    return [name for name in dir(kind) if not name.startswith("_")]

@@ -1,0 +1,92 @@
+"""The words that the settings know: capabilities, limits, signals, strategies, mount options."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+    LogLevel = Literal["debug", "info", "warning", "error"]
+    SignalName = Literal["USR1", "USR2", "TTIN", "TTOU"]
+    LimitName = Literal[
+        "AS", "CORE", "CPU", "DATA", "FSIZE", "MEMLOCK", "MSGQUEUE",
+        "NICE", "NOFILE", "NPROC", "RSS", "RTPRIO", "RTTIME", "SIGPENDING", "STACK",
+    ]  # fmt: skip
+    StrategyName = Literal[
+        "lxc", "lxc-create", "debootstrap", "git", "git-clone", "tarball", "unarchive", "shell", "python", "host"
+    ]
+    IndependentMount = Literal["procfs", "sysfs", "devtmpfs", "devpts", "shm", "mqueue"]
+    BarnPoint = Literal["setup", "system_failure", "teardown"]
+    ContainerPoint = Literal[
+        "before_fork", "after_network_created", "immediately_after_fork_on_parent", "after_fork",
+        "after_network_initialized", "before_chroot", "after_chroot", "before_start_wait", "teardown_container",
+        "after_failure",
+    ]  # fmt: skip
+    CapabilityName = Literal[
+        "all", "chown", "dac_override", "dac_read_search", "fowner", "fsetid", "kill", "setgid", "setuid", "setpcap",
+        "linux_immutable", "net_bind_service", "net_broadcast", "net_admin", "net_raw", "ipc_lock", "ipc_owner",
+        "sys_module", "sys_rawio", "sys_chroot", "sys_ptrace", "sys_pacct", "sys_admin", "sys_boot", "sys_nice",
+        "sys_resource", "sys_time", "sys_tty_config", "mknod", "lease", "audit_write", "audit_control", "setfcap",
+        "mac_override", "mac_admin", "syslog", "wake_alarm", "block_suspend", "audit_read", "perfmon", "bpf",
+        "checkpoint_restore",
+    ]  # fmt: skip
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+SIGNALS = ("USR1", "USR2", "TTIN", "TTOU")
+"""The signals a supervisor leaves to the user, without ``SIG``."""
+
+LIMITS = (
+    "AS", "CORE", "CPU", "DATA", "FSIZE", "MEMLOCK", "MSGQUEUE",
+    "NICE", "NOFILE", "NPROC", "RSS", "RTPRIO", "RTTIME", "SIGPENDING", "STACK",
+)  # fmt: skip
+"""Resource limits without ``RLIMIT_``, see getrlimit(2)."""
+
+CAPABILITIES = (
+    "chown", "dac_override", "dac_read_search", "fowner", "fsetid", "kill", "setgid", "setuid", "setpcap",
+    "linux_immutable", "net_bind_service", "net_broadcast", "net_admin", "net_raw", "ipc_lock", "ipc_owner",
+    "sys_module", "sys_rawio", "sys_chroot", "sys_ptrace", "sys_pacct", "sys_admin", "sys_boot", "sys_nice",
+    "sys_resource", "sys_time", "sys_tty_config", "mknod", "lease", "audit_write", "audit_control", "setfcap",
+    "mac_override", "mac_admin", "syslog", "wake_alarm", "block_suspend", "audit_read", "perfmon", "bpf",
+    "checkpoint_restore",
+)  # fmt: skip
+"""Capabilities in the order of their numbers, without ``cap_``, see capabilities(7)."""
+
+STRATEGIES = {
+    "lxc": ("project_name", "os_type", "template_options"),
+    "debootstrap": ("arch", "variant", "components", "debian_release", "mirror_url", "keyring"),
+    "git": ("git_url", "git_options"),
+    "tarball": ("archive_path", "tar_options"),
+    "shell": ("code",),
+    "python": ("code",),
+    "host": ("paths", "extra"),
+}
+"""Bootstrap strategies and the attributes that are theirs."""
+
+STRATEGY_ALIASES = {"lxc-create": "lxc", "git-clone": "git", "unarchive": "tarball"}
+
+REQUIRED_OPTIONS = {
+    "lxc": ("os_type",),
+    "debootstrap": ("debian_release",),
+    "git": ("git_url",),
+    "tarball": ("archive_path",),
+    "shell": ("code",),
+    "python": ("code",),
+    "host": (),
+}
+"""What a strategy cannot do without."""
+
+MOUNT_OPPOSITES = {
+    "ro": "rw", "nosuid": "suid", "nodev": "dev", "noexec": "exec", "nodiratime": "diratime",
+    "nosymfollow": "symfollow", "noatime": "strictatime",
+}  # fmt: skip
+"""Mount options of the kernel's own that contradict each other."""
+
+MOUNT_WORDS = (
+    *MOUNT_OPPOSITES, *MOUNT_OPPOSITES.values(), "relatime", "defaults", "bind", "rbind",
+    "private", "rprivate", "slave", "rslave", "unbindable", "runbindable",
+)  # fmt: skip
+"""Every mount option that is not a file system's own; a bind mount takes no others."""
+
+CHILD_POINTS = ("after_fork", "after_network_initialized", "before_chroot", "after_chroot")
+"""Hook points that run in the container's first process before its program."""
