@@ -10,7 +10,7 @@ from haconiwa.dsl.hooks import HookSettings
 from haconiwa.dsl.live import DictSetting
 from haconiwa.dsl.mounts import MountSettings
 from haconiwa.dsl.namespace import Namespace
-from haconiwa.dsl.node import Node, Recording, Section, Setting
+from haconiwa.dsl.node import Recording, Section, Setting
 from haconiwa.dsl.paths import container_path, host_path
 from haconiwa.dsl.place import here
 from haconiwa.dsl.privileges import Capabilities, Resource
@@ -253,7 +253,10 @@ def check_real_id(value: object) -> Callable[..., object]:
 
 
 def define() -> Barn:
-    """Begin the description of a container; once in a haco file, usually as ``with define() as config:``.
+    """Begin the description of a container, once in a haco file.
+
+    Returns:
+        What the settings are set on, usually as ``with define() as config:``.
 
     Raises:
         ConfigError: Nothing is being loaded, or it is the global config.

@@ -61,7 +61,10 @@ class Configuration(Node):
 
 
 def configure() -> Configuration:
-    """Set defaults for every haco file; in the global config, as ``with configure() as g:``.
+    """Begin the defaults for every haco file, in the global config.
+
+    Returns:
+        What they are set on, usually as ``with configure() as g:``.
 
     Raises:
         ConfigError: Nothing is being loaded, or it is a haco file.

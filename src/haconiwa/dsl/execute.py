@@ -47,6 +47,8 @@ def execute(source: Source, load: Loading, module_name: str) -> None:
     """Run a file; what it sets ends in the load, and so does what is wrong with it.
 
     Args:
+        source: The file.
+        load: Its load.
         module_name: Under which it is found in ``sys.modules``.
     """
     code = compile_source(source)

@@ -19,16 +19,19 @@ _VARARGS, _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x04, 0x20, 0x80, 0x200
 def function(value: object, arguments: int, *, coroutine: bool = True) -> Callable[..., Any]:
     """A function that can be called with exactly so many arguments.
 
-    Only plain functions and methods are looked into; other callables are taken as they are.
-
     Args:
+        value: What the user gave. Only plain functions and methods are looked into.
+        arguments: How many it will be called with.
         coroutine: It may be ``async def``.
     """
     if not callable(value):
         raise Refused(f"expected a function, not {show(value)}")
-    plain, bound = (value.__func__, 1) if type(value) is MethodType else (value, 0)
-    if type(plain) is FunctionType:
-        _check_arguments(plain, arguments + bound, arguments)
+    plain: object = value
+    given = arguments
+    if issubclass(type(value), MethodType):
+        plain, given = MethodType.__func__.__get__(value), arguments + 1
+    if isinstance(plain, FunctionType):
+        _check_arguments(plain, given, arguments)
         _check_kind(plain.__code__, coroutine)
     return value
 

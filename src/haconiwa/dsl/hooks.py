@@ -1,9 +1,10 @@
 """The settings that take functions: hooks, timers and signal handlers."""
+# ruff: noqa: F811
 
 from __future__ import annotations
 
 from haconiwa.dsl.functions import function
-from haconiwa.dsl.node import Node, Recording, overload
+from haconiwa.dsl.node import Node, Recording
 from haconiwa.spec.model import ABORT_POINTS, BARN_POINTS, HOOK_POINTS, HookSpec, SignalHandlerSpec, TimerSpec
 from haconiwa.spec.names import CHILD_POINTS, SIGNALS
 from haconiwa.spec.values import Refused, number, one_of, show, string
@@ -11,7 +12,7 @@ from haconiwa.spec.values import Refused, number, one_of, show, string
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, Literal, TypeAlias, TypeVar
+    from typing import Any, TypeAlias, TypeVar, overload
 
     from haconiwa.errors import Where
     from haconiwa.spec.model import OnError
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     Function = TypeVar("Function", bound=Callable[[Any], object])
     HookPoint: TypeAlias = BarnPoint | ContainerPoint
+else:
+    from haconiwa.dsl.node import overload  # which ruff does not know: hence F811 below
 
 _UNITS_S = {"msec": 0.001, "sec": 1, "min": 60, "hour": 3600}
 _LONGEST_MSEC = 366 * 24 * 3600 * 1000
@@ -84,9 +87,9 @@ class HookSettings(Node):
 
         Args:
             function: Called with one argument, the live container.
-            msec: When first, in milliseconds after the start; or `sec`, `min`, `hour`: exactly one of them.
             interval_msec: The time between calls; without it there is one call.
             limit_count: How many calls at most; only with `interval_msec`.
+            **units: The time before the first call: exactly one of `msec`, `sec`, `min` and `hour`.
         """
         if function is _MISSING:
             return lambda function: self.add_async_hook(
@@ -121,7 +124,7 @@ class HookSettings(Node):
 
 
 def _is_barns(point: object) -> bool:
-    return issubclass(type(point), str) and str.__str__(point) in BARN_POINTS  # type: ignore[arg-type]
+    return issubclass(type(point), str) and str.__str__(point) in BARN_POINTS
 
 
 def _signal_handler(signal: object, function_: object, where: Where) -> SignalHandlerSpec:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from haconiwa.dsl.node import Node, Recording, Setting, overload
+from haconiwa.dsl.node import Node, Recording, Setting
 from haconiwa.spec.values import Refused, items, show
 
 TYPE_CHECKING = False
@@ -120,7 +120,8 @@ class LiveDict(dict[str, str]):
     def _parsed(self, values: object) -> dict[str, str]:
         if not issubclass(type(values), dict):
             raise Refused(f"expected a dict, not {show(values)}")
-        return {self._parse_key(key): self._parse_value(value) for key, value in dict.items(values)}  # type: ignore[arg-type]
+        pairs: Iterable[tuple[object, object]] = dict.items(values)  # type: ignore[arg-type]
+        return {self._parse_key(key): self._parse_value(value) for key, value in pairs}
 
     def _recording(self) -> Recording:
         return Recording(self._node, self._name)
@@ -148,7 +149,7 @@ class LiveDict(dict[str, str]):
         with self._recording():
             super().update(self._parsed({} if values is None else values) | self._parsed(more))
 
-    def setdefault(self, key: str, default: DictValue = "") -> str:  # type: ignore[override]
+    def setdefault(self, key: str, default: DictValue = "") -> str:
         if key not in self:
             self[key] = default
         return self.get(key, "")
@@ -175,13 +176,9 @@ class ListSetting(Setting["Sequence[StrPath]", LiveList]):
         self._parse_item = parse_item
         self._items = default
 
-    @overload
-    def __get__(self, node: None, owner: type) -> Self: ...
-    @overload
-    def __get__(self, node: Node, owner: type) -> LiveList: ...
-    def __get__(self, node: Node | None, owner: type) -> Self | LiveList:
+    def __get__(self, node: Node, owner: type) -> LiveList:
         if node is None:
-            return self
+            return self  # type: ignore[unreachable]  # asked for on the class
         if self._name not in node._values:
             node._values[self._name] = LiveList(node, self._name, self._parse_item, self._items)
         found: LiveList = node._values[self._name]
@@ -199,13 +196,9 @@ class DictSetting(Setting["Mapping[str, DictValue]", LiveDict]):
         self._parse_key = parse_key
         self._parse_value = parse_value
 
-    @overload
-    def __get__(self, node: None, owner: type) -> Self: ...
-    @overload
-    def __get__(self, node: Node, owner: type) -> LiveDict: ...
-    def __get__(self, node: Node | None, owner: type) -> Self | LiveDict:
+    def __get__(self, node: Node, owner: type) -> LiveDict:
         if node is None:
-            return self
+            return self  # type: ignore[unreachable]  # asked for on the class
         if self._name not in node._values:
             node._values[self._name] = LiveDict(node, self._name, self._parse_key, self._parse_value)
         found: LiveDict = node._values[self._name]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from haconiwa.dsl.node import Node, Recording
 from haconiwa.dsl.paths import RootPath, host_path, root_directory
-from haconiwa.dsl.place import here
-from haconiwa.errors import ConfigError, Problem
 from haconiwa.spec.model import INDEPENDENT_MOUNTS, MountSpec
 from haconiwa.spec.names import MOUNT_WORDS
 from haconiwa.spec.values import Refused, boolean, inside, number, one_of, path_text, show, string, suggestion, word
@@ -81,6 +79,7 @@ class MountSettings(Node):
             data: The original's name of `options`.
             optional: Do nothing when the source does not exist.
             recursive: A bind mount takes the mounts below its source along.
+            **later: Nothing yet.
         """
         with Recording(self, "add_mount_point") as where:
             if later:

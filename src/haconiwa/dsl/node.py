@@ -10,15 +10,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
-    from typing import Any, Generic, Self, TypeVar, overload
+    from typing import Any, Generic, Self, TypeVar
 
     from haconiwa.dsl.loading import Loading
 
-    S = TypeVar("S", contravariant=True)
-    G = TypeVar("G", covariant=True)
-    T = TypeVar("T")
+    Given = TypeVar("Given", contravariant=True)  # noqa: PLC0105
+    Kept = TypeVar("Kept", covariant=True)  # noqa: PLC0105
 else:
-    S = G = None
+    Given = Kept = None
 
     class Generic:
         """Stands for ``typing.Generic``, which is too slow to load."""
@@ -150,7 +149,7 @@ class Recording:
         return False
 
 
-class Setting(Generic[S, G]):
+class Setting(Generic[Given, Kept]):
     """An attribute of a builder: assigned values are parsed at once and kept in plain types.
 
     Args:
@@ -159,7 +158,7 @@ class Setting(Generic[S, G]):
         barns_own: It belongs to the barn alone and may come after the first child.
     """
 
-    def __init__(self, parse: Callable[[object], G], default: G, *, barns_own: bool = False) -> None:
+    def __init__(self, parse: Callable[[object], Kept], default: Kept, *, barns_own: bool = False) -> None:
         self._parse = parse
         self._default = default
         self._barns_own = barns_own
@@ -167,17 +166,13 @@ class Setting(Generic[S, G]):
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
 
-    @overload
-    def __get__(self, node: None, owner: type) -> Self: ...
-    @overload
-    def __get__(self, node: Node, owner: type) -> G: ...
-    def __get__(self, node: Node | None, owner: type) -> Self | G:
+    def __get__(self, node: Node, owner: type) -> Kept:
         if node is None:
-            return self
-        value: G = node._values.get(self._name, self._default)
-        return value
+            return self  # type: ignore[unreachable]  # asked for on the class
+        kept: Kept = node._values.get(self._name, self._default)
+        return kept
 
-    def __set__(self, node: Node, value: S) -> None:
+    def __set__(self, node: Node, value: Given) -> None:
         with Recording(node, self._name, barns_own=self._barns_own):
             node._values[self._name] = self._parse(value)
 

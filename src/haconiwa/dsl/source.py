@@ -63,6 +63,7 @@ def check_trusted(file: str, trusted_uids: tuple[int, ...] = ()) -> None:
 
     Args:
         file: Host path without links.
+        trusted_uids: Whose files are accepted besides root's and the caller's own.
 
     Raises:
         ConfigError: With the reason.

@@ -9,6 +9,7 @@ from haconiwa.spec.values import describe, suggestion
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
 
 LATER = {
@@ -32,7 +33,7 @@ def not_yet(name: str) -> str | None:
     return f"{name}: {NOT_YET}" if name in LATER else None
 
 
-def refuse_keywords(node: Node, method: str, keywords: dict[str, object]) -> None:
+def refuse_keywords(node: Node, method: str, keywords: Mapping[str, object]) -> None:
     """Record keyword arguments that a method does not take."""
     for keyword in keywords:
         name = f"{node._dotted(method)}({keyword}=)"
@@ -83,7 +84,7 @@ def _explain(node: Node, name: str) -> tuple[str, str]:
 
 def _in_sections(owner: Node, name: str) -> list[str]:
     kinds = {section: getattr(type(owner), section) for section in _public(type(owner))}
-    sections = {section: found.fget(owner) for section, found in kinds.items() if isinstance(found, property)}
+    sections = {section: found.__get__(owner) for section, found in kinds.items() if isinstance(found, property)}
     return [f"{section}.{name}" for section, node in sections.items() if name in _public(type(node))]
 
 

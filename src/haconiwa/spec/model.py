@@ -205,6 +205,8 @@ class ProvisionStep(Record):
 
 
 class ProvisionSpec(Record):
+    """What runs in the new root file system, in order; nothing when `skip`."""
+
     steps: tuple[ProvisionStep, ...] = ()
     skip: bool = False
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, TypeVar, dataclass_transform
+    from typing import Any, ClassVar, TypeVar, dataclass_transform
 
     _T = TypeVar("_T")
 else:
 
     def dataclass_transform(**_kwargs):
+        """Stands for ``typing.dataclass_transform``, which is too slow to load."""
         return lambda cls: cls
 
 
@@ -32,8 +33,8 @@ class Record(metaclass=RecordMeta):
     """Base of the frozen records: keyword arguments only, equality by value, no change after creation."""
 
     if TYPE_CHECKING:
-        _fields: tuple[str, ...]
-        _defaults: dict[str, Any]
+        _fields: ClassVar[tuple[str, ...]]
+        _defaults: ClassVar[dict[str, Any]]
     else:
 
         def __init__(self, **values):

@@ -1,14 +1,199 @@
-"""Checks that need several settings together. Each is a small function; all problems of all containers are collected."""
+"""Checks that need several settings together: small pure functions, whose problems are all collected."""
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from haconiwa.errors import Problem
+from haconiwa.spec.names import MOUNT_OPPOSITES, REQUIRED_OPTIONS, STRATEGIES
+from haconiwa.spec.values import show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from haconiwa.spec.model import BarnSpec
+    from collections.abc import Iterator
+
+    from haconiwa.errors import Where
+    from haconiwa.spec.model import BarnSpec, ContainerSpec, IdMapping, MountSpec
+
+MAPPINGS_MAX = 340
+"""Most lines of uid_map and gid_map, see user_namespaces(7)."""
 
 
 def validate(barn: BarnSpec) -> list[Problem]:
-    """What is wrong with a barn and its containers, none of it with a single value."""
-    return []
+    """What is wrong with a barn and its containers where each single value is right."""
+    problems = [*_same_names(barn), *_same_pid_files(barn)]
+    for container in barn.containers:
+        for check in CHECKS:
+            problems += check(container)
+    return problems
+
+
+def _set_at(container: ContainerSpec, name: str) -> Where | None:
+    return container.sources.get(name)
+
+
+def _same_names(barn: BarnSpec) -> Iterator[Problem]:
+    seen: dict[str, ContainerSpec] = {}
+    for container in barn.containers:
+        if container.name in seen:
+            where = _set_at(container, "name") or _set_at(container, "define")
+            yield Problem(f"name: two containers are called {show(container.name)}", where)
+        seen[container.name] = container
+
+
+def _same_pid_files(barn: BarnSpec) -> Iterator[Problem]:
+    seen = {barn.container_pid_file}
+    for container in barn.containers:
+        where = _set_at(container, "container_pid_file")
+        if where is not None and container.container_pid_file in seen:
+            yield Problem(f"container_pid_file: {show(container.container_pid_file)} is used twice", where)
+        seen.add(container.container_pid_file)
+
+
+def check_host_names(container: ContainerSpec) -> Iterator[Problem]:
+    """Names of the host can be set only in a uts namespace of one's own."""
+    for name in ("hostname", "domainname"):
+        where = _set_at(container, name)
+        if where is not None and "uts" not in container.namespaces:
+            yield Problem(f"{name}: needs a uts namespace", where, 'add namespace.unshare("uts")')
+
+
+def check_needs_root(container: ContainerSpec) -> Iterator[Problem]:
+    """Settings of the root file system do nothing without one."""
+    if container.rootfs is not None:
+        return
+    for name, where in container.sources.items():
+        section = name.partition(".")[0]
+        if section in ("rootfs", "rootfs_owner", "filesystem", "bootstrap", "provision") and "skip" not in name:
+            yield Problem(f"{name}: does nothing without a root file system", where, "call chroot_to(…)")
+
+
+def check_bootstrap(container: ContainerSpec) -> Iterator[Problem]:
+    """The strategy is named, its own attributes are set and no others."""
+    bootstrap = container.bootstrap
+    if bootstrap is None:
+        return
+    if not bootstrap.strategy:
+        yield Problem("bootstrap.strategy: is not set", bootstrap.where, f"one of {' '.join(STRATEGIES)}")
+        return
+    own, required = STRATEGIES[bootstrap.strategy], REQUIRED_OPTIONS[bootstrap.strategy]
+    for name in bootstrap.options:
+        if name not in own:
+            what = f'bootstrap.{name}: is no attribute of the strategy "{bootstrap.strategy}"'
+            yield Problem(what, _set_at(container, f"bootstrap.{name}"))
+    for name in required:
+        if name not in bootstrap.options and not bootstrap.skip:
+            yield Problem(f'bootstrap.{name}: the strategy "{bootstrap.strategy}" needs it', bootstrap.where)
+    if bootstrap.strategy == "shell" and callable(bootstrap.options.get("code")):
+        where = _set_at(container, "bootstrap.code")
+        yield Problem('bootstrap.code: the strategy "shell" takes a script', where, 'a function needs "python"')
+
+
+def check_provision(container: ContainerSpec) -> Iterator[Problem]:
+    """The steps have names of their own, so that one can be chosen."""
+    seen = set()
+    for step in container.provision.steps:
+        if step.name in seen:
+            yield Problem(f"provision: two steps are called {show(step.name)}", step.where)
+        seen.add(step.name)
+
+
+def check_mounts(container: ContainerSpec) -> Iterator[Problem]:
+    """No mount covers the root or another one, none shows the root in itself."""
+    seen: dict[str, MountSpec] = {}
+    for mount in container.mounts:
+        shown = show(mount.destination)
+        if mount.destination == "/":
+            yield Problem("add_mount_point: would cover the container's root", mount.where)
+        if mount.destination in seen:
+            first = seen[mount.destination].where
+            yield Problem(f"add_mount_point: something is mounted on {shown} already", mount.where, f"see {first}")
+        if container.rootfs is not None and mount.kind == "bind" and mount.source.rstrip("/") == container.rootfs.path:
+            yield Problem(f"add_mount_point: shows the root in itself, on {shown}", mount.where)
+        seen[mount.destination] = mount
+
+
+def check_mount_options(container: ContainerSpec) -> Iterator[Problem]:
+    """The options of a mount do not contradict each other."""
+    for mount in container.mounts:
+        words = {*mount.options.split(","), *(("ro",) if mount.readonly else ())}
+        for word, opposite in MOUNT_OPPOSITES.items():
+            if word in words and opposite in words:
+                yield Problem(f'add_mount_point: the options "{word}" and "{opposite}" contradict', mount.where)
+
+
+def check_namespaces(container: ContainerSpec) -> Iterator[Problem]:
+    """A namespace is made or entered, not both; what is mounted needs a mount namespace of its own."""
+    for joined in container.joined_namespaces:
+        if joined.type in container.namespaces:
+            why = {"mount": "its root and mounts need one", "user": "the id maps need one"}.get(joined.type, "")
+            what = f"namespace.enter({show(joined.type)}): the container makes one of its own"
+            yield Problem(what, joined.where, why)
+
+
+def check_mappings(container: ContainerSpec) -> Iterator[Problem]:
+    """A user namespace has both maps, without overlaps, within what the kernel takes."""
+    if "user" not in container.namespaces:
+        return
+    for setter, mappings in (("uid", container.uid_mappings), ("gid", container.gid_mappings)):
+        name = f"namespace.set_{setter}_mapping"
+        where = _set_at(container, name)
+        if not mappings:
+            unshared = _set_at(container, "namespace.unshare")
+            yield Problem(f"{name}: a user namespace needs it", unshared or _other_map(container))
+        if len(mappings) > MAPPINGS_MAX:
+            yield Problem(f"{name}: more than {MAPPINGS_MAX} lines", where)
+        for side in ("container_id", "host_id"):
+            if _overlap(mappings, side):
+                yield Problem(f"{name}: ids {'inside' if side == 'container_id' else 'on the host'} overlap", where)
+
+
+def _other_map(container: ContainerSpec) -> Where | None:
+    names = ("namespace.set_uid_mapping", "namespace.set_gid_mapping")
+    return next((container.sources[name] for name in names if name in container.sources), None)
+
+
+def _overlap(mappings: tuple[IdMapping, ...], side: str) -> bool:
+    ranges = sorted((getattr(mapping, side), mapping.size) for mapping in mappings)
+    return any(start + size > after for (start, size), (after, _) in pairwise(ranges))
+
+
+def check_user(container: ContainerSpec) -> Iterator[Problem]:
+    """The program's ids exist in the user namespace."""
+    if "user" not in container.namespaces:
+        return
+    user = container.user
+    wanted = [("uid", user.uid or 0, container.uid_mappings), ("gid", user.gid, container.gid_mappings)]
+    wanted += [("groups", group, container.gid_mappings) for group in user.groups]
+    for name, number, mappings in wanted:
+        if isinstance(number, int) and mappings and not _mapped(number, mappings):
+            yield Problem(
+                f"{name}: {number} is not mapped in the user namespace", _set_at(container, name) or user.where
+            )
+
+
+def _mapped(number: int, mappings: tuple[IdMapping, ...]) -> bool:
+    return any(m.container_id <= number < m.container_id + m.size for m in mappings)
+
+
+def check_capabilities(container: ContainerSpec) -> Iterator[Problem]:
+    """Ambient capabilities are allowed ones."""
+    capabilities = container.capabilities
+    if capabilities.bounding is not None:
+        for name in sorted(capabilities.ambient - capabilities.bounding):
+            where = _set_at(container, "capabilities.ambient")
+            yield Problem(f'capabilities.ambient: "{name}" is not allowed', where, f'add capabilities.allow("{name}")')
+
+
+CHECKS = (
+    check_host_names,
+    check_needs_root,
+    check_bootstrap,
+    check_provision,
+    check_mounts,
+    check_mount_options,
+    check_namespaces,
+    check_mappings,
+    check_user,
+    check_capabilities,
+)

@@ -48,7 +48,7 @@ def show(value: object) -> str:
     """A value in a message: short, on one line, without running any of its code."""
     kind = type(value)
     if kind is str:
-        text = str.__str__(value)  # type: ignore[arg-type]
+        text = str.__str__(value)
         return f'"{printable(text[:60])}{"…" if len(text) > 60 else ""}"'
     if kind is int:
         bits = int.bit_length(value)  # type: ignore[arg-type]
@@ -63,7 +63,7 @@ def string(value: object, expected: str = "text") -> str:
     """A plain ``str``; members of a ``StrEnum`` and other subclasses lose their class."""
     if not issubclass(type(value), str):
         raise Refused(f"expected {expected}, not {show(value)}")
-    plain = str.__str__(value)  # type: ignore[arg-type]
+    plain = str.__str__(value)
     if len(plain) > TEXT_MAX:
         raise Refused(f"is longer than {TEXT_MAX} characters")
     return plain
@@ -249,7 +249,9 @@ def dedent(code: str) -> str:
     margin: str | None = None
     for line in filter(None, lines):
         indent = line[: len(line) - len(line.lstrip())]
-        margin = indent if margin is None else os.path.commonprefix([margin, indent])
+        while margin is not None and not indent.startswith(margin):
+            margin = margin[:-1]
+        margin = indent if margin is None else margin
     cut = len(margin or "")
     return "\n".join(line[cut:] for line in lines).strip("\n") + "\n"
 
