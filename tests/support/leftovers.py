@@ -79,7 +79,7 @@ def detach_mounts(own: OwnDirs) -> list[str]:
 
 
 def end_processes(own: OwnDirs, deadline_s: float = 5.0) -> list[str]:
-    """Wait for the processes that have to do with the run's directories; kill those that stay.
+    """Wait for forked children and for the processes that have to do with the run's directories; kill those that stay.
 
     Returns:
         Those that stayed, one line each.
@@ -97,7 +97,7 @@ def end_processes(own: OwnDirs, deadline_s: float = 5.0) -> list[str]:
 
 
 class RunLock:
-    """Held by every run on one tree: tells whether another one is at work on this machine.
+    """Held by every run on one tree until its end: tells whether another one is at work on this machine.
 
     Args:
         directory: The folder whose lock is taken.
@@ -111,11 +111,13 @@ class RunLock:
         fcntl.flock(self.fd, fcntl.LOCK_SH)
 
     def alone(self) -> bool:
-        """Whether no other run holds it."""
+        """Give it up and tell whether no other run holds it."""
         try:
             fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
+        finally:
+            fcntl.flock(self.fd, fcntl.LOCK_UN)  # closing would not do: a forked child may still have the descriptor
         return True
 
 
@@ -125,15 +127,34 @@ def _cgroups() -> Iterator[str]:
             yield parent
 
 
+def _forked_children() -> frozenset[int]:
+    """The processes that were forked from this one and have not become another program."""
+    command = _read("/proc/self/cmdline")
+    return frozenset(pid for pid in _pids() if _read(f"/proc/{pid}/cmdline") == command and _same_group(pid))
+
+
+def _same_group(pid: int) -> bool:
+    try:
+        return os.getpgid(pid) == os.getpgrp()
+    except ProcessLookupError:
+        return False
+
+
+def _pids() -> list[int]:
+    return sorted(int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid())
+
+
 def _own_processes(own: OwnDirs) -> Iterator[tuple[int, str]]:
-    for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()):
-        if pid != os.getpid() and _is_own(pid, own):
+    forked = _forked_children()
+    for pid in _pids():
+        if pid in forked or _is_own(pid, own):
             yield pid, _read(f"/proc/{pid}/cmdline").replace("\0", " ").strip()
 
 
 def _is_own(pid: int, own: OwnDirs) -> bool:
     """By what it was started with, by its root, or, for a container that has pivoted, by what its mounts come from."""
-    if own.named_in(_read(f"/proc/{pid}/cmdline")) or own.named_in(_read(f"/proc/{pid}/environ")):
+    command = _read(f"/proc/{pid}/cmdline")
+    if own.named_in(command) or own.named_in(_read(f"/proc/{pid}/environ")):
         return True
     try:
         if own.holds(os.readlink(f"/proc/{pid}/root")) or own.holds(os.readlink(f"/proc/{pid}/cwd")):

@@ -53,10 +53,24 @@ def test_a_container_that_has_pivoted_is_found_by_its_mounts(busybox_root: Path)
     assert [line.split(":")[0] for line in stayed] == [f"process {process.pid}"]
 
 
-def test_a_run_is_alone_until_another_comes(tmp_path: Path) -> None:
+def test_a_forked_child_is_found(tmp_path: Path) -> None:
+    read_fd, write_fd = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(write_fd)
+        os.read(read_fd, 1)
+        os._exit(0)
+    os.close(read_fd)
+    stayed = leftovers.end_processes(OwnDirs([str(tmp_path)]), deadline_s=0.0)
+    os.close(write_fd)
+    os.waitpid(pid, 0)
+    assert [line.split(":")[0] for line in stayed] == [f"process {pid}"]
+
+
+def test_a_run_is_alone_when_no_other_holds_the_lock(tmp_path: Path) -> None:
     first = RunLock(str(tmp_path))
     second = RunLock(str(tmp_path))
     assert not first.alone()
-    os.close(second.fd)
-    assert first.alone()
+    assert second.alone()
     os.close(first.fd)
+    os.close(second.fd)
