@@ -51,6 +51,11 @@ def log_level(value: object) -> str:
     return one_of(value, LOG_LEVELS, "one of debug info warning error")
 
 
+SECTIONS: tuple[type[Section], ...] = (
+    Bootstrap, Provision, Rootfs, Filesystem, Namespace, Resource, Capabilities, Command,
+)  # fmt: skip
+"""What a container is divided into."""
+
 wait_interval = between(1, 3_600_000, "a number of milliseconds")
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from haconiwa.dsl.functions import function
-from haconiwa.dsl.node import Node, Recording
+from haconiwa.dsl.node import Node, Recording, refuse_later
 from haconiwa.spec.model import ABORT_POINTS, BARN_POINTS, HOOK_POINTS, HookSpec, SignalHandlerSpec, TimerSpec
 from haconiwa.spec.names import CHILD_POINTS, SIGNALS
 from haconiwa.spec.values import Refused, number, one_of, show, string
@@ -57,11 +57,9 @@ class HookSettings(Node):
         return function
 
     def _hook(self, point: object, function_: object, on_error: object, where: Where) -> HookSpec:
-        from haconiwa.dsl.unknown import NOT_YET, not_yet
-
         name = string(point, "the name of a hook point")
-        if not_yet(f'add_general_hook("{name}")'):
-            raise Refused(f'hook point "{name}": {NOT_YET}')
+        if name not in HOOK_POINTS:
+            refuse_later(f'add_general_hook("{name}")')
         name = one_of(name, HOOK_POINTS, "a hook point")
         if name in BARN_POINTS and not self._takes_barn_points:
             raise Refused(f'the hook point "{name}" belongs to the barn, a child has none')

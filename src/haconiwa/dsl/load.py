@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import haconiwa.dsl.builder  # noqa: F401 - every file needs it, and while one loads no bytecode would be kept
 from haconiwa.dsl.execute import execute
 from haconiwa.dsl.freeze import freeze
 from haconiwa.dsl.loading import Loading

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from haconiwa.dsl.node import Node, Recording
+from haconiwa.dsl.node import Node, Recording, refuse_later
 from haconiwa.dsl.paths import RootPath, host_path, root_directory
 from haconiwa.spec.model import INDEPENDENT_MOUNTS, MountSpec
 from haconiwa.spec.names import MOUNT_WORDS
@@ -154,11 +154,10 @@ def _options(value: object, *, bind: bool) -> str:
 
 
 def _independent(value: object) -> str:
-    from haconiwa.dsl.unknown import NOT_YET
-
-    if issubclass(type(value), str) and string(value) == "cgroup":
-        raise Refused(f'"cgroup": {NOT_YET}')
-    return one_of(value, INDEPENDENT_MOUNTS, "one of procfs sysfs devtmpfs devpts shm mqueue")
+    name = string(value, "the name of a file system")
+    if name not in INDEPENDENT_MOUNTS:
+        refuse_later(f'mount_independent("{name}")')
+    return one_of(name, INDEPENDENT_MOUNTS, "one of procfs sysfs devtmpfs devpts shm mqueue")
 
 
 def _independent_mount(name: str, host: bool, where: Where) -> MountSpec:

@@ -110,6 +110,18 @@ def _copied(value: object, node: Node) -> object:
     return value
 
 
+def refuse_later(name: str) -> None:
+    """Refuse what the language has, but not yet in this version; anything else passes.
+
+    Raises:
+        Refused: It comes later.
+    """
+    from haconiwa.dsl.unknown import LATER, NOT_YET
+
+    if name in LATER:
+        raise Refused(NOT_YET)
+
+
 class Recording:
     """Around the body of every setter: remembers the line, and turns a refused value into a recorded problem.
 

@@ -28,16 +28,11 @@ BARNS_OWN = ("cancel_daemonize", "daemonize", "define", "validate_real_id")
 NOT_YET = "this version of haconiwa does not have it yet"
 
 
-def not_yet(name: str) -> str | None:
-    """The refusal of a name that comes later; None for any other."""
-    return f"{name}: {NOT_YET}" if name in LATER else None
-
-
 def refuse_keywords(node: Node, method: str, keywords: Mapping[str, object]) -> None:
     """Record keyword arguments that a method does not take."""
     for keyword in keywords:
         name = f"{node._dotted(method)}({keyword}=)"
-        node._load.refuse(not_yet(name) or f"{name}: unknown argument", here())
+        node._load.refuse(f"{name}: {NOT_YET}" if name in LATER else f"{name}: unknown argument", here())
 
 
 def unknown_name(node: Node, name: str) -> ConfigError:
@@ -74,9 +69,8 @@ def _explain(node: Node, name: str) -> tuple[str, str]:
     dotted = node._dotted(name)
     if node._owner is node and name in BARNS_OWN:
         return f"{dotted}: belongs to the barn, a child has none", ""
-    known = not_yet(dotted)
-    if known:
-        return known, ""
+    if dotted in LATER:
+        return f"{dotted}: {NOT_YET}", ""
     elsewhere = _in_sections(node._owner, name)
     hint = f'did you mean "{elsewhere[0]}"?' if elsewhere else suggestion(name, _public(type(node)))
     return f'unknown name "{dotted}"', hint
