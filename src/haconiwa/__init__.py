@@ -9,7 +9,7 @@ __version__ = "0.1.0"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from haconiwa.dsl.builder import Barn, Container, define
+    from haconiwa.dsl.builder import Container, define
     from haconiwa.dsl.defaults import configure
     from haconiwa.errors import (
         BuildError,
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         HostError,
         InternalError,
     )
-    from haconiwa.supervisor.base import Base
+    from haconiwa.supervisor.base import Barn, Base
 
 __all__ = [
     "Barn", "Base", "BuildError", "ConfigError", "Container", "ContainerError", "HaconiwaError", "HookError",
@@ -28,7 +28,7 @@ __all__ = [
 ]  # fmt: skip
 
 _MODULES = {
-    "Barn": "haconiwa.dsl.builder",
+    "Barn": "haconiwa.supervisor.base",
     "Base": "haconiwa.supervisor.base",
     "Container": "haconiwa.dsl.builder",
     "configure": "haconiwa.dsl.defaults",

@@ -7,7 +7,7 @@ from haconiwa.dsl.node import Recording, Section, Setting
 from haconiwa.dsl.paths import container_path, host_path
 from haconiwa.spec.model import PostprocessSpec, ProvisionStep
 from haconiwa.spec.names import STRATEGIES, STRATEGY_ALIASES
-from haconiwa.spec.values import argument, container_name, items, one_of, script, word
+from haconiwa.spec.values import argument, boolean, container_name, items, one_of, script, word
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,9 +44,8 @@ def _components(value: object) -> str:
 
 
 def _git_url(value: object) -> str:
-    if not issubclass(type(value), str) or word(value).startswith(("./", "../")):
-        return host_path(value)
-    return word(value)
+    is_url = issubclass(type(value), str) and ":" in word(value)
+    return word(value) if is_url else host_path(value)
 
 
 def _code(value: object) -> Any:
@@ -91,6 +90,8 @@ class Bootstrap(Section):
     """tarball: host path of the archive (gz, bz2, xz, zst, or plain)."""
     tar_options: Setting[Sequence[str], tuple[str, ...]] = Setting(_words, ())
     """tarball: further options of tar."""
+    allow_devices: Setting[bool, bool] = Setting(boolean, False)
+    """tarball: unpack device nodes too."""
 
     code: Setting[str | Callable[[str], object], str | Callable[[str], object] | None] = Setting(_code, None)
     """shell: a script for ``/bin/sh -xe``; python: code, or a function of the directory to fill."""

@@ -204,7 +204,7 @@ class Container(HookSettings, MountSettings):
             self.provision._values["skip"] = True
 
 
-class Barn(Container):
+class Definition(Container):
     """What `define` returns: one container, or, once `define` was called on it, the start of several."""
 
     __slots__ = ("_children", "_defined_at")
@@ -253,11 +253,11 @@ class Barn(Container):
 
 
 def check_real_id(value: object) -> Callable[..., object]:
-    """A function for `Barn.validate_real_id`."""
+    """A function for `Definition.validate_real_id`."""
     return function(value, 2, coroutine=False)
 
 
-def define() -> Barn:
+def define() -> Definition:
     """Begin the description of a container, once in a haco file.
 
     Returns:
@@ -269,7 +269,7 @@ def define() -> Barn:
     load = loading.current()
     if load.is_global:
         raise ConfigError(Problem("define() belongs in a haco file, this is the global config", here()))
-    barn = Barn(load)
+    barn = Definition(load)
     if load.barn is None:
         load.barn = barn
     else:

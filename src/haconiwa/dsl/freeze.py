@@ -28,7 +28,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from haconiwa.dsl.builder import Barn, Container
+    from haconiwa.dsl.builder import Container, Definition
     from haconiwa.dsl.node import Section
     from haconiwa.errors import Where
     from haconiwa.spec.model import HookSpec, NamespaceType
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     Values = dict[str, Any]
 
 
-def freeze(barn: Barn) -> BarnSpec:
+def freeze(barn: Definition) -> BarnSpec:
     """Everything a barn and its children have, as a record. A barn without children is the one container."""
     daemon = barn._values.get("daemonize", False)
     children = barn._children

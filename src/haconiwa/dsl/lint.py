@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from haconiwa.dsl.builder import SECTIONS, Barn
+from haconiwa.dsl.builder import SECTIONS, Definition
 from haconiwa.dsl.execute import compile_source
 from haconiwa.dsl.source import read_source
 from haconiwa.errors import Problem, Where
@@ -65,7 +65,7 @@ def _makes_builder(value: ast.expr, builders: set[str]) -> bool:
     if isinstance(value, ast.Call):
         return _dotted(value.func).rpartition(".")[2] == "define"
     root, _, section = _dotted(value).partition(".")
-    return root in builders and isinstance(getattr(Barn, section or " ", None), property)
+    return root in builders and isinstance(getattr(Definition, section or " ", None), property)
 
 
 def _dotted(node: ast.AST) -> str:
@@ -100,7 +100,7 @@ def _idle_statements(tree: ast.AST, builders: set[str]) -> Iterator[tuple[int, s
 
 def _call_hint(value: ast.expr, name: str) -> str:
     wanted = value.attr if isinstance(value, ast.Attribute) else ""
-    owners = [Barn, *SECTIONS]
+    owners = [Definition, *SECTIONS]
     return f"write {name}() to call it" if any(callable(getattr(owner, wanted, None)) for owner in owners) else ""
 
 

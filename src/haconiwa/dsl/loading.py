@@ -10,7 +10,7 @@ from haconiwa.spec.model import Defaults
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from haconiwa.dsl.builder import Barn
+    from haconiwa.dsl.builder import Definition
     from haconiwa.dsl.defaults import Configuration
 
 
@@ -35,7 +35,7 @@ class Loading:
         self.real_file = real_file
         self.defaults = defaults
         self.is_global = is_global
-        self.barn: Barn | None = None
+        self.barn: Definition | None = None
         self.configuration: Configuration | None = None
         self.problems: list[Problem] = []
         self.left_by: tuple[BaseException, Problem] | None = None

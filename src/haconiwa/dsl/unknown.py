@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 LATER = {
     "add_cgroup_hook", "add_device", "add_readiness_hook", "apparmor", "apparmor_profile", "cgroup", "cgroup_name",
     "checkpoint", "lxcfs_root", "network", "restart_policy", "seccomp", "selinux_context", "support_reload",
-    "bootstrap.allow_devices", "bootstrap.tool", "namespace.map_ids",
+    "bootstrap.tool", "namespace.map_ids",
     "add_mount_point(criu_ext_key=)", "namespace.unshare(persist_in=)",
     'mount_independent("cgroup")',
     'add_general_hook("after_reload")', 'add_general_hook("after_restore")', 'add_general_hook("before_restore")',

@@ -56,7 +56,7 @@ STRATEGIES = {
     "lxc": ("project_name", "os_type", "template_options"),
     "debootstrap": ("arch", "variant", "components", "debian_release", "mirror_url", "keyring"),
     "git": ("git_url", "git_options"),
-    "tarball": ("archive_path", "tar_options"),
+    "tarball": ("archive_path", "tar_options", "allow_devices"),
     "shell": ("code",),
     "python": ("code",),
     "host": ("paths", "extra"),
@@ -67,7 +67,7 @@ STRATEGY_ALIASES = {"lxc-create": "lxc", "git-clone": "git", "unarchive": "tarba
 
 REQUIRED_OPTIONS = {
     "lxc": ("os_type",),
-    "debootstrap": ("debian_release",),
+    "debootstrap": (),
     "git": ("git_url",),
     "tarball": ("archive_path",),
     "shell": ("code",),
