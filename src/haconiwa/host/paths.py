@@ -20,6 +20,16 @@ def log_dir() -> str:
     return os.environ.get("HACONIWA_LOG_DIR", "/var/log/haconiwa")
 
 
+def log_file(name: str) -> str:
+    """What a daemon container prints: /var/log/haconiwa/NAME.log."""
+    return os.path.join(log_dir(), f"{name}.log")
+
+
+def supervisor_log_file(name: str) -> str:
+    """What the supervisor of a daemon container prints, its hooks included."""
+    return os.path.join(log_dir(), f"{name}.supervisor.log")
+
+
 def cache_dir() -> str:
     """Folder of what can be made again: /var/cache/haconiwa."""
     return os.environ.get("HACONIWA_CACHE_DIR", "/var/cache/haconiwa")

@@ -85,6 +85,9 @@ class Container:
             child_end.close()
             parent_end.close()
             self.site.channel_fd = -1
+
+    def run_started_hooks(self) -> None:
+        """Walk the last part of the plan, once the caller has recorded and told that the program runs."""
         self._run_steps(RUNNING)
 
     def _clone(self, child_channel_fd: int) -> None:

@@ -24,6 +24,14 @@ class HookInterrupted(BaseException):
     """Raised in a running hook when its supervisor is told to stop. No hook should catch it."""
 
 
+_running: list[str] = []
+
+
+def hook_is_running() -> bool:
+    """Whether a function of the user's is being called by this process right now."""
+    return bool(_running)
+
+
 def call_function(function: Callable[..., Any], argument: object, what: str, where: Where | None = None) -> Any:
     """Call a function of the user's and wait for it, also when it is ``async def``.
 
@@ -36,21 +44,25 @@ def call_function(function: Callable[..., Any], argument: object, what: str, whe
         What the function returns.
 
     Raises:
-        HookError: It raised, or called sys.exit().
+        HookError: It raised, called sys.exit(), or was interrupted.
     """
+    _running.append(what)
     try:
         result = function(argument)
         if getattr(getattr(function, "__code__", None), "co_flags", 0) & _CO_COROUTINE:
             import asyncio  # costs 30 ms, so only for those who use it
 
             result = asyncio.run(result)
+        sys.stdout.flush()
         return result
-    except (HookInterrupted, HaconiwaError):
+    except HookInterrupted:
+        raise HookError(f"{what} was interrupted", where=where) from None
+    except HaconiwaError:
         raise
     except BaseException as error:
         raise hook_error(error, what, where) from error
     finally:
-        sys.stdout.flush()
+        _running.pop()
 
 
 def hook_error(error: BaseException, what: str, where: Where | None) -> HookError:

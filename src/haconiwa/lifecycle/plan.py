@@ -5,6 +5,7 @@ The order is a matter of security and is explained in ``docs/follow-one-start.md
 
 from __future__ import annotations
 
+from haconiwa.host.paths import log_file
 from haconiwa.isolation import (
     capabilities,
     cgroups,
@@ -16,6 +17,7 @@ from haconiwa.isolation import (
     process,
     rlimits,
     rootfs,
+    stdio,
     terminal,
     uts,
 )
@@ -31,13 +33,19 @@ if TYPE_CHECKING:
 
 
 def plan_start(
-    spec: ContainerSpec, hierarchies: tuple[Hierarchy, ...], term: str | None = None, program: Step | None = None
+    spec: ContainerSpec,
+    hierarchies: tuple[Hierarchy, ...],
+    *,
+    daemon: bool = False,
+    term: str | None = None,
+    program: Step | None = None,
 ) -> list[Step]:
     """Every step of a start, sorted by the place where it runs, and in order within each.
 
     Args:
         spec: The container.
         hierarchies: The host's cgroup hierarchies.
+        daemon: Its streams lead to files.
         term: The caller's TERM, for a program that gets a terminal.
         program: The last step; None executes the spec's `init_command`.
 
@@ -46,6 +54,8 @@ def plan_start(
     """
     last = program or ExecuteProgram(spec.init_command, spec.environ, term)
     steps = [*_on_the_host(spec, hierarchies), *_in_the_child(spec), *_in_the_new_root(spec), last]
+    if daemon:
+        steps += stdio.plan(stdio.daemon_streams(spec.stdio, log_file(spec.name)))
     steps += hooks.plan(spec, "before_start_wait")
     return sorted(steps, key=lambda step: PLACES.index(step.place))
 

@@ -1,0 +1,136 @@
+"""The command ``haconiwa``: finds the command's module, hands it its arguments, and turns errors into exit statuses."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from haconiwa.cli.output import Output, print_error
+from haconiwa.errors import EXIT_USAGE, HaconiwaError, InternalError
+from haconiwa.kernel.files import CLOSE_RANGE, MAX_FD, close_range
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import NoReturn
+
+COMMANDS = {
+    "new": "write a commented haco file",
+    "create": "make the root file system: bootstrap, then provision",
+    "provision": "provision an existing root file system again",
+    "start": "run the containers of a haco file",
+    "attach": "run a command in a running container",
+    "kill": "send one signal to a container and wait for its end",
+    "stop": "end a container: TERM, then KILL",
+    "ps": "list containers",
+    "plan": "show every step that start would take",
+    "check": "check a haco file without root",
+    "inspect": "show a container's configuration and state as JSON",
+    "rm": "remove a root file system",
+    "version": "show the version",
+    "revisions": "show the versions of everything in use",
+}
+"""Every command with what it does, in the order of a container's life."""
+
+ALIASES = {"init": "new", "run": "start", "list": "ps"}
+"""The original's other names."""
+
+
+def main() -> NoReturn:
+    """Entry point of the command."""
+    _isolate()
+    _guard_descriptors()
+    status = _run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        pass  # whoever read has seen enough
+    # The interpreter's own farewell takes 2 ms and has nothing left to do.
+    os._exit(status)
+
+
+def _isolate() -> None:
+    """Start over in isolated mode when the environment could lead a program of root's to a stranger's files."""
+    if not sys.flags.isolated and any(name.startswith("PYTHON") for name in os.environ):
+        script = "import sys; sys.argv[0] = 'haconiwa'; from haconiwa.cli.main import main; main()"
+        os.execv(sys.executable, [sys.executable, "-I", "-c", script, *sys.argv[1:]])
+
+
+def _guard_descriptors() -> None:
+    """Let 0 to 2 be open, or files of ours would take their place, and nothing else be passed on to programs."""
+    while (fd := os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)) < 3:
+        os.set_inheritable(fd, True)
+    os.close(fd)
+    close_range(3, MAX_FD, CLOSE_RANGE.CLOEXEC)
+
+
+def _run(argv: list[str]) -> int:
+    debug = "--debug" in argv[: argv.index("--")] if "--" in argv else "--debug" in argv
+    try:
+        return _dispatch(argv)
+    except HaconiwaError as error:
+        if debug:
+            _print_traceback()
+        print_error(error)
+        return error.exit_status
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 141
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else EXIT_USAGE
+    except Exception as error:
+        if debug:
+            _print_traceback()
+        internal = InternalError("internal error", why=f"{type(error).__name__}: {error}")
+        print_error(internal)
+        return internal.exit_status
+
+
+def _dispatch(argv: list[str]) -> int:
+    common = []
+    while argv and argv[0] in ("--debug", "--quiet"):
+        common.append(argv.pop(0))
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        return _print_help(2 if not argv else 0)
+    name = "version" if argv[0] == "--version" else ALIASES.get(argv[0], argv[0])
+    if name not in COMMANDS:
+        return _unknown_command(argv[0])
+    from haconiwa.cli.arguments import parse
+
+    module = load_command(name)
+    arguments = parse(name, module, [*common, *argv[1:]])
+    status: int = module.run(arguments, Output(quiet=arguments.quiet))
+    return status
+
+
+def load_command(name: str) -> ModuleType:
+    """The module of a command: ``DESCRIPTION``, ``add_arguments(parser)``, ``run(arguments, output) -> int``."""
+    module_name = f"haconiwa.cli.{name}"
+    __import__(module_name)
+    return sys.modules[module_name]
+
+
+def _print_help(status: int) -> int:
+    other_names = {name: alias for alias, name in ALIASES.items()}
+    lines = ["usage: haconiwa [--debug] [--quiet] COMMAND ...", "", "Linux containers that you program.", "", "commands:"]
+    for name, summary in COMMANDS.items():
+        alias = f" (also: {other_names[name]})" if name in other_names else ""
+        lines.append(f"  {name:<10} {summary}{alias}")
+    lines += ["", "haconiwa COMMAND --help explains each."]
+    os.write(1 if status == 0 else 2, ("\n".join(lines) + "\n").encode())
+    return status
+
+
+def _unknown_command(word: str) -> int:
+    from haconiwa.errors import ConfigError, Problem
+    from haconiwa.spec.values import suggestion
+
+    hint = suggestion(word, [*COMMANDS, *ALIASES]) or "haconiwa --help lists them"
+    raise ConfigError(Problem(f'unknown command "{word}"', hint=hint))
+
+
+def _print_traceback() -> None:
+    import traceback
+
+    traceback.print_exc()

@@ -1,0 +1,51 @@
+"""What the program says: results to stdout, messages to the terminal or else to stderr, errors to stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from haconiwa.errors import HaconiwaError
+
+_RED = "\x1b[31;1m"
+_PLAIN = "\x1b[0m"
+
+
+def message_fd() -> int:
+    """Where messages of ours go: stdout when it is a terminal, else stderr, so that a pipe gets results only."""
+    return 1 if os.isatty(1) else 2
+
+
+class Output:
+    """The ways to print.
+
+    Args:
+        quiet: Say nothing that is not a result or an error.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet = quiet
+
+    def result(self, text: str) -> None:
+        """What the command was asked for, on stdout."""
+        sys.stdout.write(f"{text}\n")
+
+    def say(self, text: str) -> None:
+        """A message about what is done."""
+        if not self.quiet:
+            sys.stdout.flush()
+            os.write(message_fd(), f"{text}\n".encode("utf-8", "surrogateescape"))
+
+
+def print_error(error: HaconiwaError) -> None:
+    """An error with its lines, on stderr."""
+    lines = error.lines()
+    if colours(2):
+        lines = [line.replace("error:", f"{_RED}error:{_PLAIN}", 1) for line in lines]
+    sys.stdout.flush()
+    os.write(2, "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))
+
+
+def colours(fd: int) -> bool:
+    """Whether a stream may be coloured: a terminal, and NO_COLOR is not set. See: https://no-color.org"""
+    return os.isatty(fd) and not os.environ.get("NO_COLOR")

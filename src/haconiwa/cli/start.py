@@ -1,0 +1,96 @@
+"""``haconiwa start``: run the containers of a haco file."""
+
+from __future__ import annotations
+
+import os
+
+from haconiwa.cli.output import message_fd
+from haconiwa.cli.privilege import require_root
+from haconiwa.dsl.load import load_file
+from haconiwa.errors import ConfigError, Problem
+from haconiwa.spec.record import replace
+from haconiwa.supervisor.barn import BarnOptions, run_barn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import SimpleNamespace
+
+    from haconiwa.cli.arguments import Parser
+    from haconiwa.cli.output import Output
+    from haconiwa.spec.model import BarnSpec, ContainerSpec
+
+DESCRIPTION = """\
+Run the containers of a haco file.
+
+In the foreground the exit status is the container's, 128+n when signal n ended it; 125 when it could not be started,
+126 when its command cannot be executed, 127 when there is no such command. On a terminal the program gets a terminal of
+its own; typing Ctrl-] three times within a second ends it whatever it does. As a daemon, start returns when every
+container runs, or says why not."""
+EPILOG = """\
+examples:
+  haconiwa start web.haco                       run it
+  haconiwa start web.haco -- /bin/sh -c 'id'    run something else in it
+  haconiwa start -D web.haco                    run it in the background"""
+TAKES_COMMAND = True
+
+
+def add_arguments(parser: Parser) -> None:
+    """The command's own arguments."""
+    parser.add_argument("file", metavar="FILE", help="the haco file")
+    parser.add_argument("-D", "--daemon", action="store_true", help="run in the background")
+    parser.add_argument("-T", "--no-daemon", action="store_true", help="run in the foreground whatever the file says")
+    parser.add_argument("-b", "--bootstrap", action="store_true", help="create the root file system first")
+    parser.add_argument("-N", "--no-provision", action="store_true", help="with -b: bootstrap only")
+    parser.add_argument("-n", "--name", help="only this container of the file")
+
+
+def run(arguments: SimpleNamespace, output: Output) -> int:
+    """Start, and in the foreground wait for the end."""
+    spec = select(load_file(arguments.file), arguments.name)
+    spec = _with_command(spec, tuple(arguments.command))
+    if arguments.daemon or arguments.no_daemon:
+        spec = replace(spec, daemonize=arguments.daemon)
+    require_root("start")
+    if arguments.bootstrap:
+        _create(spec, arguments, output)
+    return run_barn(
+        spec,
+        BarnOptions(
+            terminal=os.isatty(0) and os.isatty(1),
+            message_fd=message_fd(),
+            quiet=arguments.quiet,
+            trace=arguments.debug,
+        ),
+    )
+
+
+def select(spec: BarnSpec, name: str | None) -> BarnSpec:
+    """The file with only the container of that name.
+
+    Raises:
+        ConfigError: It has no such container.
+    """
+    if name is None:
+        return spec
+    chosen = tuple(container for container in spec.containers if container.name == name)
+    if not chosen:
+        names = ", ".join(container.name for container in spec.containers)
+        raise ConfigError(Problem(f'"{spec.file}" has no container "{name}"', hint=f"it has: {names}"))
+    return replace(spec, containers=chosen)
+
+
+def _with_command(spec: BarnSpec, command: tuple[str, ...]) -> BarnSpec:
+    if not command:
+        return spec
+    if len(spec.containers) > 1:
+        raise ConfigError(Problem("a command can be given to one container only", hint="choose it with -n NAME"))
+    only: ContainerSpec = replace(spec.containers[0], init_command=command)
+    return replace(spec, containers=(only,))
+
+
+def _create(spec: BarnSpec, arguments: SimpleNamespace, output: Output) -> None:
+    from haconiwa.build.create import create
+    from haconiwa.cli.progress import Progress
+
+    for container in spec.containers:
+        create(container, Progress(output), provision=not arguments.no_provision)

@@ -1,0 +1,86 @@
+"""An event loop for one thread that waits on file descriptors and timers, and on nothing else."""
+
+from __future__ import annotations
+
+import heapq
+import select
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+READABLE = select.POLLIN
+WRITABLE = select.POLLOUT
+
+
+class Timer:
+    """A callback that is due at a moment of the monotonic clock."""
+
+    __slots__ = ("callback", "due", "live")
+
+    def __init__(self, due: float, callback: Callable[[], None]) -> None:
+        self.due = due
+        self.callback = callback
+        self.live = True
+
+    def __lt__(self, other: Timer) -> bool:
+        return self.due < other.due
+
+    def cancel(self) -> None:
+        """Never call it any more; harmless when it was called already."""
+        self.live = False
+
+
+class Loop:
+    """Calls back when a descriptor is ready or a timer is due."""
+
+    def __init__(self) -> None:
+        self._poll = select.poll()
+        self._callbacks: dict[int, Callable[[int], None]] = {}
+        self._timers: list[Timer] = []
+
+    def watch(self, fd: int, callback: Callable[[int], None], events: int = READABLE) -> None:
+        """Call back with the events of poll(2) whenever a descriptor is ready; replaces an earlier callback."""
+        self._poll.register(fd, events)
+        self._callbacks[fd] = callback
+
+    def unwatch(self, fd: int) -> None:
+        """Forget a descriptor, before it is closed; harmless when it is not watched."""
+        if self._callbacks.pop(fd, None):
+            self._poll.unregister(fd)
+
+    def call_at(self, due: float, callback: Callable[[], None]) -> Timer:
+        """Call back once at a moment of ``time.monotonic()``."""
+        timer = Timer(due, callback)
+        heapq.heappush(self._timers, timer)
+        return timer
+
+    def call_after(self, delay_s: float, callback: Callable[[], None]) -> Timer:
+        """Call back once after some seconds."""
+        return self.call_at(time.monotonic() + delay_s, callback)
+
+    def run_until(self, done: Callable[[], bool]) -> None:
+        """Wait and call back until `done` says so; it is asked after every round of callbacks."""
+        while not done():
+            for fd, events in self._poll.poll(self._wait_ms()):
+                callback = self._callbacks.get(fd)  # an earlier one of this round may have removed it
+                if callback:
+                    callback(events)
+            self._run_due()
+
+    def _wait_ms(self) -> float | None:
+        while self._timers and not self._timers[0].live:
+            heapq.heappop(self._timers)
+        if not self._timers:
+            return None
+        # poll(2) counts whole milliseconds: rounding down would spin until the timer is due
+        return max(0.0, (self._timers[0].due - time.monotonic()) * 1000 + 1)
+
+    def _run_due(self) -> None:
+        now = time.monotonic()
+        while self._timers and self._timers[0].due <= now:
+            timer = heapq.heappop(self._timers)
+            if timer.live:
+                timer.live = False
+                timer.callback()

@@ -1,0 +1,32 @@
+"""What is done for containers whose supervisor was killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from haconiwa.errors import ContainerError
+from haconiwa.isolation.groups import kill_groups
+from haconiwa.lifecycle.identity import open_pidfd
+from haconiwa.lifecycle.state import read_state
+from haconiwa.lifecycle.stop import ends_by_pid_namespace, forget, wait_for_end
+
+_KILLED_WITHIN_S = 5.0
+
+
+def end_abandoned(name: str) -> None:
+    """End a foreground container that outlived its supervisor, and remove what is left of it. Idempotent."""
+    try:
+        state = read_state(name)
+    except ContainerError:
+        return
+    if state is None:
+        return
+    pidfd = open_pidfd(state.init)
+    if pidfd >= 0:
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        wait_for_end(pidfd, _KILLED_WITHIN_S)
+        os.close(pidfd)
+    if not ends_by_pid_namespace(state):
+        kill_groups(state.cgroups)
+    forget(state)

@@ -1,0 +1,139 @@
+"""Ending a container from outside its supervisor, by what is recorded of it."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+
+from haconiwa.errors import ContainerError
+from haconiwa.isolation.groups import kill_groups
+from haconiwa.lifecycle.identity import open_pidfd
+from haconiwa.lifecycle.state import Claim, State, is_supervised
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_SETTLE_S = 10.0
+"""How long a supervisor may take for its teardown hooks and clean-up before we stop waiting for it."""
+
+
+def wait_for_end(pidfd: int, timeout_s: float) -> bool:
+    """Wait until a process has ended.
+
+    Returns:
+        Whether it has; at once when `timeout_s` is 0.
+    """
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(max(0.0, timeout_s) * 1000))
+
+
+def heeds(pid: int, number: int) -> bool:
+    """Whether a signal can have any effect on the first process of a pid namespace.
+
+    The kernel drops a signal for which such a process has no handler, except KILL and STOP from outside.
+    See: pid_namespaces(7)
+    """
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
+            fields = dict(line.split(":\t", 1) for line in file if ":\t" in line)
+    except OSError:
+        return False
+    bit = 1 << number - 1
+    # A blocked signal stays pending and may be taken by sigwait(3) or a signalfd.
+    return bool((int(fields["SigCgt"], 16) | int(fields["SigBlk"], 16)) & bit)
+
+
+def ends_by_pid_namespace(state: State) -> bool:
+    """Whether everything inside ends with the first process."""
+    return "pid" in state.config.get("namespaces", ())
+
+
+def send_signal(state: State, number: int, timeout_s: float) -> None:
+    """Send one signal to the container's first process and wait until it and its supervisor are gone.
+
+    Args:
+        state: The container.
+        number: The signal.
+        timeout_s: How long to wait; below 0 does not wait.
+
+    Raises:
+        ContainerError: It does not run, or is still there after the timeout.
+    """
+    pidfd = _open_init(state)
+    try:
+        signal.pidfd_send_signal(pidfd, number)
+        if timeout_s < 0:
+            return
+        if not wait_for_end(pidfd, timeout_s):
+            raise ContainerError(
+                f"still runs {timeout_s:g} s after {signal.Signals(number).name}",
+                hint=f"haconiwa stop {state.name} ends it with KILL",
+                subject=state.name,
+            )
+    finally:
+        os.close(pidfd)
+    _wait_for_supervisor(state)
+
+
+def stop(state: State, timeout_s: float, say: Callable[[str], None]) -> None:
+    """TERM to the first process, and after the timeout KILL to everything.
+
+    Args:
+        state: The container.
+        timeout_s: Between the two; skipped when TERM cannot have any effect.
+        say: Called with what is done, in words.
+
+    Raises:
+        ContainerError: It does not run, or cannot be ended.
+    """
+    pidfd = _open_init(state)
+    try:
+        by_namespace = ends_by_pid_namespace(state)
+        signal.pidfd_send_signal(pidfd, signal.SIGTERM)
+        if by_namespace and not heeds(state.init.pid, signal.SIGTERM):
+            say(f"{state.name}: its first process has no handler for TERM, sending KILL")
+            timeout_s = 0
+        if not wait_for_end(pidfd, timeout_s):
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        if not by_namespace:
+            kill_groups(state.cgroups)
+        if not wait_for_end(pidfd, _SETTLE_S):
+            raise ContainerError("still runs after KILL", why="a process does not leave the kernel", subject=state.name)
+    finally:
+        os.close(pidfd)
+    _wait_for_supervisor(state)
+
+
+def _open_init(state: State) -> int:
+    pidfd = open_pidfd(state.init)
+    if pidfd < 0:
+        raise ContainerError("is not running", subject=state.name)
+    return pidfd
+
+
+def _wait_for_supervisor(state: State) -> None:
+    """Wait until the name is free again; clear up in place of a supervisor that is dead."""
+    pidfd = open_pidfd(state.supervisor)
+    if pidfd >= 0:
+        gone = wait_for_end(pidfd, _SETTLE_S)
+        os.close(pidfd)
+        if not gone:
+            raise ContainerError(
+                "its program has ended but its supervisor still runs",
+                why="a teardown hook may hang",
+                hint=f"kill -TERM {state.supervisor.pid} interrupts it",
+                subject=state.name,
+            )
+    if not is_supervised(state.name):
+        forget(state)
+
+
+def forget(state: State) -> None:
+    """Remove what a dead supervisor recorded and left, unless another one has taken the name meanwhile."""
+    try:
+        Claim(state.name).release()  # taking a claim clears away
+    except ContainerError:
+        return

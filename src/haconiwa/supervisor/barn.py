@@ -1,0 +1,259 @@
+"""The barn: the process of one haco file, above the supervisors of its containers."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from haconiwa.errors import EXIT_FAILURE, ContainerError, HaconiwaError, HookError
+from haconiwa.host.cgroups import hierarchies
+from haconiwa.host.loop import Loop
+from haconiwa.lifecycle.hooks import run_hook
+from haconiwa.lifecycle.plan import plan_start
+from haconiwa.lifecycle.relay import Relay, write_all
+from haconiwa.spec.record import Record
+from haconiwa.supervisor.base import Barn
+from haconiwa.supervisor.daemon import Report, detach, log_fds
+from haconiwa.supervisor.member import Member
+from haconiwa.supervisor.signals import STOP_SIGNALS, Signals
+from haconiwa.supervisor.supervisor import SupervisorOptions, report
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from haconiwa.spec.model import BarnSpec
+
+
+class BarnOptions(Record):
+    """How a barn was asked to work.
+
+    Attributes:
+        terminal: stdin and stdout are a terminal.
+        message_fd: Where messages of ours and what hooks print go: stdout if that is a terminal, else stderr.
+        quiet: Print no messages of ours.
+        trace: Show every step.
+    """
+
+    terminal: bool = False
+    message_fd: int = 2
+    quiet: bool = False
+    trace: bool = False
+
+
+def run_barn(spec: BarnSpec, options: BarnOptions) -> int:
+    """Start the containers of a haco file and look after them until all have ended.
+
+    For a daemon the caller gets its answer as soon as every container runs, or one has failed.
+
+    Args:
+        spec: The file.
+        options: How to work.
+
+    Returns:
+        The exit status: of the first container that failed, else 0.
+
+    Raises:
+        HaconiwaError: Nothing was started.
+    """
+    _check_caller(spec)
+    term = os.environ.get("TERM") if options.terminal else None
+    found = hierarchies()
+    members = [
+        Member(container, plan_start(container, found, daemon=spec.daemonize, term=term))
+        for container in spec.containers
+    ]
+    live = Barn(spec.file, tuple(container.name for container in spec.containers))
+    _call_hooks(spec, "setup", live)
+    if not spec.daemonize:
+        return _Work(spec, options, members, live).run()
+    answer = Report()
+    if detach():
+        return answer.wait(lambda line: write_all(options.message_fd, f"{line}\n".encode()))
+    status = EXIT_FAILURE
+    try:
+        status = _Work(spec, options, members, live, answer).run()
+    finally:
+        os._exit(status)
+
+
+def _check_caller(spec: BarnSpec) -> None:
+    """Ask the file who may use it."""
+    uid, gid = os.getuid(), os.getgid()
+    if spec.validate_real_id is not None and spec.validate_real_id(uid, gid) is not True:
+        raise ContainerError(
+            f'cannot use "{spec.file}"', why=f"its validate_real_id refuses user id {uid}, group id {gid}"
+        )
+
+
+def _call_hooks(spec: BarnSpec, point: str, live: Barn) -> None:
+    for hook in spec.hooks_at(point):
+        try:
+            run_hook(hook, live)
+        except HookError as error:
+            if hook.on_error == "abort":
+                raise
+            report(error)
+
+
+class _Work:
+    """The supervisors at work.
+
+    Args:
+        answer: Where a daemon's caller waits for the outcome of the start; None in the foreground.
+    """
+
+    def __init__(
+        self, spec: BarnSpec, options: BarnOptions, members: list[Member], live: Barn, answer: Report | None = None
+    ) -> None:
+        self._spec = spec
+        self._options = options
+        self._members = members
+        self._live = live
+        self._answer = answer
+        self._loop = Loop()
+        self._signals = Signals((*STOP_SIGNALS, signal.SIGWINCH))
+        self._relay: Relay | None = None
+        self._has_terminal = options.terminal and not spec.daemonize and len(members) == 1
+        self._print_fd = -1
+
+    def run(self) -> int:
+        """Fork, wait, tell.
+
+        Returns:
+            The exit status.
+        """
+        self._loop.watch(self._signals.fd, lambda _events: self._take_signals())
+        for member in self._members:
+            self._fork(member)
+        if self._answer:
+            self._loop.run_until(lambda: all(member.settled for member in self._members))
+            self._tell_caller(self._answer)
+        self._loop.run_until(lambda: all(member.pidfd < 0 for member in self._members))
+        self._close_terminal()
+        return self._finish()
+
+    def _fork(self, member: Member) -> None:
+        options = SupervisorOptions(
+            haco_file=self._spec.file,
+            daemon=self._spec.daemonize,
+            terminal=self._has_terminal,
+            stdio_fds=self._program_fds(),
+            quiet=self._options.quiet,
+            trace=self._options.trace,
+        )
+        member.fork(options, self._output_fds(member))
+        assert member.link is not None  # noqa: S101 - the fork made it
+        self._loop.watch(member.link.fileno(), lambda _events: self._receive(member))
+        self._loop.watch(member.pidfd, lambda _events: self._member_ended(member))
+
+    def _program_fds(self) -> tuple[int, int, int]:
+        """What the program gets without a terminal of its own; several programs do not share a stdin."""
+        if len(self._members) == 1:
+            return (0, 1, 2)
+        return (os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC), 1, 2)
+
+    def _output_fds(self, member: Member) -> tuple[int, int]:
+        """Where a supervisor's messages and hooks print."""
+        if self._spec.daemonize:
+            return log_fds(member.name)
+        if not self._has_terminal:
+            return (self._options.message_fd, 2)
+        read_fd, write_fd = os.pipe()
+        os.set_blocking(read_fd, False)
+        self._print_fd = read_fd
+        self._loop.watch(read_fd, lambda _events: self._print())
+        self._write_fd = write_fd
+        return (write_fd, write_fd)
+
+    def _receive(self, member: Member) -> None:
+        fd = member.receive()
+        if fd == -2 and member.link is not None:
+            self._loop.unwatch(member.link.fileno())
+            member.link.close()
+            member.link = None
+        elif fd >= 0:
+            self._relay = Relay(self._loop, fd, lambda: self._escape(member), member.stop)
+        if member.failure:
+            self._stop_others(member)
+
+    def _escape(self, member: Member) -> None:
+        """The user wants to end it whatever the program thinks: two requests make the supervisor use KILL."""
+        self._say("escape typed three times, ending the container")
+        member.stop()
+        self._loop.call_after(0.2, member.stop)
+
+    def _print(self) -> bool:
+        """Show what the supervisor and its hooks print; lines stay right while the terminal is raw."""
+        try:
+            text = os.read(self._print_fd, 65536)
+        except BlockingIOError:
+            return False
+        raw = self._relay is not None and not self._relay.ended
+        write_all(self._options.message_fd, text.replace(b"\n", b"\r\n") if raw else text)
+        return bool(text)
+
+    def _take_signals(self) -> None:
+        for number in self._signals.take():
+            if number == signal.SIGWINCH:
+                if self._relay:
+                    self._relay.resize()
+            elif number != signal.SIGHUP or not self._spec.daemonize:
+                for member in self._members:
+                    member.stop()
+
+    def _member_ended(self, member: Member) -> None:
+        self._loop.unwatch(member.pidfd)
+        while member.link is not None:  # its last words come before its end
+            self._receive(member)
+        member.reap()
+        self._close_terminal()
+        if member.exit_signal:
+            self._clear_up(member)
+        self._say(f"One of supervisors finished: {member.pid}, {member.describe_exit()}")
+
+    def _close_terminal(self) -> None:
+        if self._print_fd >= 0:
+            while self._print():
+                pass
+        if self._relay:
+            self._relay.close()
+            self._relay = None
+
+    def _clear_up(self, member: Member) -> None:
+        """In place of a supervisor that was killed: end what it looked after, unless that may live on as an orphan."""
+        from haconiwa.lifecycle.recovery import end_abandoned
+
+        if not self._spec.daemonize:
+            end_abandoned(member.name)
+
+    def _stop_others(self, failed: Member) -> None:
+        for member in self._members:
+            if member is not failed:
+                member.stop()
+
+    def _tell_caller(self, answer: Report) -> None:
+        failed = [member for member in self._members if not member.container_pid]
+        if failed:
+            lines = [line for member in failed for line in member.failure or [f"error: {member.name}: did not start"]]
+            answer.send(failed[0].exit_status or EXIT_FAILURE, lines)
+        else:
+            answer.send(0, [f"{m.name}: pid={m.container_pid} supervisor={m.pid}" for m in self._members])
+
+    def _finish(self) -> int:
+        failed = [member for member in self._members if member.exit_status]
+        self._live.exit_status = failed[0].exit_status if failed else 0
+        try:
+            if failed:
+                self._live.system_exception = ContainerError(failed[0].describe_exit(), subject=failed[0].name)
+                _call_hooks(self._spec, "system_failure", self._live)
+            _call_hooks(self._spec, "teardown", self._live)
+        except HaconiwaError as error:
+            report(error)
+        return self._live.exit_status or 0
+
+    def _say(self, text: str) -> None:
+        if self._spec.daemonize or self._options.quiet:
+            return
+        raw = self._relay is not None and not self._relay.ended
+        write_all(self._options.message_fd, f"{text}\r\n".encode() if raw else f"{text}\n".encode())
+
+

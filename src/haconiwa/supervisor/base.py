@@ -1,0 +1,115 @@
+"""The live objects that hooks receive."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from haconiwa.errors import HaconiwaError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from haconiwa.spec.model import ContainerSpec
+
+
+class HookTimer:
+    """The timer whose hook is running."""
+
+    def __init__(self, stop: Callable[[], None]) -> None:
+        self._stop = stop
+
+    def stop(self) -> None:
+        """Do not call this hook again."""
+        self._stop()
+
+
+class Base:
+    """A container as its hooks see it, alive: what it says is true when it is asked.
+
+    Attributes:
+        name: The container's name.
+        root: Path of its root file system on the host; "/" without one.
+        metadata: What the haco file says.
+        status: creating, created, running or stopped.
+        pid: Its first process as the host sees it; 0 while there is none.
+        exit_status: 0-255, 128+n when signal n ended it; None while it runs.
+        cgroup: Paths of its control groups.
+        timer: The timer whose hook is running; None in other hooks.
+    """
+
+    def __init__(self, spec: ContainerSpec) -> None:
+        self.name = spec.name
+        self.root = spec.rootfs.path if spec.rootfs else "/"
+        self.metadata: Mapping[str, str] = dict(spec.metadata)
+        self.status = "creating"
+        self.pid = 0
+        self.exit_status: int | None = None
+        self.cgroup: tuple[str, ...] = ()
+        self.timer: HookTimer | None = None
+        self._supervisor_pid = os.getpid()
+        self._pidfd = -1
+        self._stop: Callable[[], None] = lambda: None
+
+    @property
+    def supervisor_pid(self) -> int:
+        """The process that looks after the container, and runs most hooks."""
+        return self._supervisor_pid
+
+    def kill(self, sig: int | str = signal.SIGTERM) -> None:
+        """Send a signal to the container's first process.
+
+        Args:
+            sig: A number, or a name with or without ``SIG``.
+
+        Raises:
+            ValueError: No such signal.
+            ProcessLookupError: The container does not run.
+        """
+        if self._pidfd < 0:
+            raise ProcessLookupError(f"{self.name} is not running")
+        signal.pidfd_send_signal(self._pidfd, signal_number(sig))
+
+    def stop(self) -> None:
+        """End the container once this hook has returned: TERM, then KILL after ten seconds."""
+        self._stop()
+
+    def log(self, text: object) -> None:
+        """Print a line with the container's name, where the supervisor's own messages go."""
+        os.write(1, f"{self.name}: {text}\n".encode("utf-8", "surrogateescape"))
+
+
+class Barn:
+    """A haco file at work, as the hooks `setup`, `system_failure` and `teardown` see it.
+
+    Attributes:
+        name: Path of the haco file.
+        containers: Names of its containers.
+        exit_status: The first failure's exit status once everything has ended, 0 without one; None before.
+        system_exception: What made a supervisor fail, where that is known.
+    """
+
+    def __init__(self, name: str, containers: tuple[str, ...]) -> None:
+        self.name = name
+        self.containers = containers
+        self.exit_status: int | None = None
+        self.system_exception: HaconiwaError | None = None
+
+
+def signal_number(sig: int | str) -> int:
+    """A signal's number from its number or name.
+
+    Raises:
+        ValueError: There is no such signal.
+    """
+    if isinstance(sig, str) and not sig.isdecimal():
+        name = sig.upper()
+        try:
+            return signal.Signals[name if name.startswith("SIG") else f"SIG{name}"].value
+        except KeyError:
+            raise ValueError(f'unknown signal "{sig}"') from None
+    number = int(sig)
+    if number not in signal.valid_signals():
+        raise ValueError(f'unknown signal "{sig}"')
+    return number

@@ -1,0 +1,80 @@
+"""Going into the background, and telling the caller truthfully how that went."""
+
+from __future__ import annotations
+
+import os
+
+from haconiwa.errors import EXIT_FAILURE, HostError
+from haconiwa.host.paths import log_dir, supervisor_log_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Report:
+    """A pipe from the barn in the background to the caller in the foreground."""
+
+    def __init__(self) -> None:
+        self._read_fd, self._write_fd = os.pipe()
+
+    def wait(self, show: Callable[[str], None]) -> int:
+        """In the caller: wait for the outcome and show it.
+
+        Returns:
+            The exit status; 125 when the barn died without a word.
+        """
+        os.close(self._write_fd)
+        content = b""
+        while chunk := os.read(self._read_fd, 65536):
+            content += chunk
+        os.close(self._read_fd)
+        if not content:
+            show("error: the barn process died while starting")
+            return EXIT_FAILURE
+        status, *lines = content.decode("utf-8", "surrogateescape").split("\n")
+        for line in lines:
+            show(line)
+        return int(status)
+
+    def send(self, status: int, lines: list[str]) -> None:
+        """In the barn: let the caller go. A caller that is gone needs no answer."""
+        try:
+            os.write(self._write_fd, "\n".join([str(status), *lines]).encode("utf-8", "surrogateescape"))
+        except BrokenPipeError:
+            pass
+        os.close(self._write_fd)
+        os.close(self._read_fd)
+
+
+def detach() -> bool:
+    """Continue in a process of a session of its own, without a terminal.
+
+    Returns:
+        True in the caller, False in the background.
+    """
+    if os.fork():
+        return True
+    os.setsid()
+    os.chdir("/")
+    null_fd = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    for number in range(3):
+        os.dup2(null_fd, number)
+    os.close(null_fd)
+    return False
+
+
+def log_fds(name: str) -> tuple[int, int]:
+    """The log of a daemon's supervisor, for its stdout and stderr.
+
+    Raises:
+        HostError: It cannot be written.
+    """
+    path = supervisor_log_file(name)
+    try:
+        os.makedirs(log_dir(), mode=0o755, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        fd = os.open(path, flags, 0o600)
+    except OSError as error:
+        raise HostError(f'cannot open the log "{path}"', why=error.strerror or str(error)) from error
+    return fd, fd

@@ -1,0 +1,65 @@
+"""What a supervisor tells its barn, over one SOCK_SEQPACKET pair.
+
+    supervisor                       barn
+    ``U`` + pid ──────────────────▶  the container's program runs
+    ``F`` + exit status + lines ──▶  the start failed, with the message for the user
+    ``T`` + descriptor ───────────▶  the master of the container's terminal (sent by the container's process)
+    end of file ──────────────────▶  the supervisor has ended
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from _socket import AF_UNIX, CMSG_LEN, MSG_CMSG_CLOEXEC, SOCK_SEQPACKET, socketpair
+
+from haconiwa.errors import HaconiwaError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _socket import socket
+
+UP = b"U"
+FAILED = b"F"
+_MESSAGE_SIZE = 65536
+_INT_SIZE = 4
+
+
+def make_link() -> tuple[socket, socket]:
+    """The barn's end and the supervisor's."""
+    barn_end, supervisor_end = socketpair(AF_UNIX, SOCK_SEQPACKET)
+    return barn_end, supervisor_end
+
+
+def send_up(link: socket, pid: int) -> None:
+    """Tell the barn that the container runs. A barn that is gone is nobody to tell."""
+    _send(link, UP + str(pid).encode())
+
+
+def send_failure(link: socket, error: HaconiwaError) -> None:
+    """Tell the barn why the start failed."""
+    text = "\n".join([str(error.exit_status), *error.lines()])
+    _send(link, FAILED + text.encode("utf-8", "surrogateescape")[: _MESSAGE_SIZE // 2])
+
+
+def _send(link: socket, message: bytes) -> None:
+    try:
+        os.write(link.fileno(), message)
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+
+
+def receive(link: socket) -> tuple[bytes, bytes, int]:
+    """The next message.
+
+    Returns:
+        Its first byte, the rest, and a descriptor or -1. The first byte is empty at the end of file.
+    """
+    try:
+        message, ancillary, _flags, _address = link.recvmsg(_MESSAGE_SIZE, CMSG_LEN(_INT_SIZE), MSG_CMSG_CLOEXEC)
+    except ConnectionResetError:
+        return b"", b"", -1
+    fd = -1
+    for _level, _type, data in ancillary:
+        fd = int.from_bytes(data[:_INT_SIZE], sys.byteorder)
+    return message[:1], message[1:], fd

@@ -1,0 +1,139 @@
+"""One supervisor as its barn sees it."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from haconiwa.errors import EXIT_FAILURE
+from haconiwa.supervisor import link as barn_link
+from haconiwa.supervisor.link import FAILED, UP, make_link
+from haconiwa.supervisor.supervisor import Supervisor, report
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _socket import socket
+
+    from haconiwa.isolation.step import Step
+    from haconiwa.spec.model import ContainerSpec
+    from haconiwa.supervisor.supervisor import SupervisorOptions
+
+
+class Member:
+    """A supervisor process.
+
+    Attributes:
+        name: Its container's.
+        pid: The supervisor's own.
+        pidfd: Readable when it has ended; -1 before the fork and after.
+        link: The barn's end of the connection.
+        container_pid: The container's process once it runs.
+        failure: The message for the user when the start failed.
+        exit_status: Once it has ended.
+        exit_signal: The signal that ended the supervisor itself; 0 for none.
+    """
+
+    def __init__(self, spec: ContainerSpec, steps: list[Step]) -> None:
+        self.spec = spec
+        self.name = spec.name
+        self.pid = 0
+        self.pidfd = -1
+        self.link: socket | None = None
+        self.container_pid = 0
+        self.failure: list[str] = []
+        self.exit_status: int | None = None
+        self.exit_signal = 0
+        self._steps = steps
+
+    @property
+    def settled(self) -> bool:
+        """Whether its start has come to an end, well or not."""
+        return bool(self.container_pid or self.failure) or self.exit_status is not None
+
+    def fork(self, options: SupervisorOptions, output_fds: tuple[int, int]) -> None:
+        """Start the supervisor.
+
+        Args:
+            options: How it works.
+            output_fds: What becomes its stdout and stderr; its stdin is /dev/null.
+        """
+        self.link, supervisor_end = make_link()
+        pid = os.fork()
+        if pid == 0:
+            _run_supervisor(Supervisor, self.spec, self._steps, supervisor_end, options, output_fds)
+        supervisor_end.close()
+        self.pid = pid
+        self.pidfd = os.pidfd_open(pid)
+
+    def receive(self) -> int:
+        """Take a message in.
+
+        Returns:
+            A terminal's master if it carried one, else -1; -2 at the end of file.
+        """
+        assert self.link is not None  # noqa: S101 - only called once forked
+        kind, rest, fd = barn_link.receive(self.link)
+        if kind == UP:
+            self.container_pid = int(rest)
+        elif kind == FAILED:
+            status, *lines = rest.decode("utf-8", "surrogateescape").split("\n")
+            self.failure = lines
+            self.exit_status = int(status)
+        return fd if kind else -2
+
+    def stop(self) -> None:
+        """Tell the supervisor to end its container."""
+        if self.pidfd >= 0:
+            signal.pidfd_send_signal(self.pidfd, signal.SIGTERM)
+
+    def reap(self) -> None:
+        """Take the exit status of a supervisor that has ended."""
+        result = os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED)
+        assert result is not None  # noqa: S101 - only WNOHANG answers None
+        if result.si_code == os.CLD_EXITED:
+            self.exit_status = result.si_status
+        else:
+            self.exit_signal = result.si_status
+            self.exit_status = EXIT_FAILURE
+        os.close(self.pidfd)
+        self.pidfd = -1
+
+    def describe_exit(self) -> str:
+        """How the supervisor ended, as in our messages."""
+        return f"signaled({self.exit_signal})" if self.exit_signal else f"exited({self.exit_status})"
+
+
+def _run_supervisor(
+    supervisor: type[Supervisor],
+    spec: ContainerSpec,
+    steps: list[Step],
+    link: socket,
+    options: SupervisorOptions,
+    output_fds: tuple[int, int],
+) -> None:
+    """The supervisor's process from the fork to its end; never returns into the barn's code."""
+    status = EXIT_FAILURE
+    try:
+        null_fd = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        options = _keep_stdio(options)
+        for number, fd in enumerate((null_fd, *output_fds)):
+            os.dup2(fd, number)
+        os.chdir("/")
+        status = supervisor(spec, steps, link, options).run()
+    except Exception as error:
+        from haconiwa.errors import InternalError
+
+        report(InternalError("the supervisor failed", why=f"{type(error).__name__}: {error}", subject=spec.name))
+        if options.trace:
+            import traceback
+
+            traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
+def _keep_stdio(options: SupervisorOptions) -> SupervisorOptions:
+    """The program's streams moved out of the way of the supervisor's own."""
+    from haconiwa.spec.record import replace
+
+    return replace(options, stdio_fds=tuple(os.dup(fd) for fd in options.stdio_fds))

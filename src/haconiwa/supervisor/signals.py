@@ -1,0 +1,58 @@
+"""Signals as events of the loop.
+
+Python's own handlers stay in place instead of a blocked mask and a signalfd, because what a hook starts inherits a mask
+but not handlers, and because only a handler can interrupt a hook that hangs.
+See: signal(7), signal.set_wakeup_fd
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from haconiwa.lifecycle.hooks import HookInterrupted, hook_is_running
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""What ends a foreground barn, and interrupts a running hook."""
+
+
+class Signals:
+    """The signals a process wants to hear of.
+
+    Attributes:
+        fd: Readable while there are some to `take`.
+    """
+
+    def __init__(self, numbers: tuple[int, ...]) -> None:
+        self.fd, self._write_fd = os.pipe()
+        os.set_blocking(self.fd, False)
+        os.set_blocking(self._write_fd, False)
+        self._pending: list[int] = []
+        signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
+        for number in numbers:
+            signal.signal(number, self._note)
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self._pending.append(number)
+        if number in STOP_SIGNALS and hook_is_running():
+            raise HookInterrupted
+
+    def take(self) -> list[int]:
+        """The signals that came since the last call, in order."""
+        try:
+            while os.read(self.fd, 4096):
+                pass
+        except BlockingIOError:
+            pass
+        taken, self._pending = self._pending, []
+        return taken
+
+    def close(self) -> None:
+        """Hear of no signal any more; the handlers stay until they are replaced."""
+        signal.set_wakeup_fd(-1)
+        os.close(self.fd)
+        os.close(self._write_fd)
