@@ -1,0 +1,194 @@
+"""Making a root file system: bootstrap beside its place, rename, provision."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from haconiwa.build.failures import subject_of
+from haconiwa.build.function import run_python
+from haconiwa.build.job import Job
+from haconiwa.build.marker import Marker, State, own_marker, remove_marker, sync_directory, write_marker
+from haconiwa.build.place import Place, locked
+from haconiwa.build.provision import provision_root
+from haconiwa.build.remove import discard
+from haconiwa.build.report import Report
+from haconiwa.build.script import run_script, success_line
+from haconiwa.build.strategies import load_strategy
+from haconiwa.build.tree import remove_tree
+from haconiwa.errors import BuildError, ConfigError, HaconiwaError, Problem
+from haconiwa.spec.model import BootstrapSpec, ContainerSpec, PostprocessSpec, RootfsSpec
+
+
+def create(spec: ContainerSpec, report: Report, *, force: bool = False, provision: bool = True) -> None:
+    """Bootstrap and provision the root file system of a container.
+
+    A complete root, and a directory that is not ours and not empty, is left alone. A root whose provisioning has not
+    come to its end is provisioned again.
+
+    Args:
+        spec: The container.
+        report: Is told what happens.
+        force: Remove a root that we have made, and make it again.
+        provision: Also run the provisioning steps.
+
+    Raises:
+        ConfigError: The haco file does not say what to make, or in a way that cannot work.
+        HostError: A program is missing.
+        BuildError: A command failed, or somebody else is at work on this root. Nothing that looks complete is left;
+            what was complete before `force` is gone.
+    """
+    rootfs, bootstrap = _asked_for(spec)
+    if bootstrap.skip:
+        report.step(f"Bootstrap of {spec.name} is skipped")
+        return
+    place = Place(rootfs.path)
+    with subject_of(spec.name, place.root, bootstrap.where):
+        os.makedirs(place.parent, 0o700, exist_ok=True)
+        with locked(place):
+            if _is_wanted(place, report, force=force):
+                steps = provision and spec.provision.steps and not spec.provision.skip
+                with _usual_umask():
+                    _build(spec, bootstrap, place, report, State.BOOTSTRAPPED if steps else State.COMPLETE)
+            marker = own_marker(place)
+            if provision and marker and marker.state is State.BOOTSTRAPPED:
+                provision_root(spec, place, report)
+
+
+def _asked_for(spec: ContainerSpec) -> tuple[RootfsSpec, BootstrapSpec]:
+    if spec.rootfs is None:
+        raise ConfigError(Problem(f"{spec.name}: chroot_to is not set, there is nothing to create"))
+    if spec.bootstrap is None:
+        hint = 'such as config.bootstrap.strategy = "host"'
+        raise ConfigError(Problem(f"{spec.name}: no bootstrap strategy is set", spec.rootfs.where, hint))
+    return spec.rootfs, spec.bootstrap
+
+
+def _is_wanted(place: Place, report: Report, *, force: bool) -> bool:
+    """Whether there is something to build; clears the leftovers of an earlier attempt."""
+    marker = own_marker(place)
+    if force and marker:
+        discard(place)
+    elif _is_occupied(place.root):
+        _explain(place, marker, report, force=force)
+        return False
+    remove_tree(place.partial)
+    remove_marker(place)
+    return True
+
+
+def _is_occupied(path: str) -> bool:
+    """Whether something is there that must not be lost."""
+    return os.path.lexists(path) and (not os.path.isdir(path) or bool(os.listdir(path)))
+
+
+def _explain(place: Place, marker: Marker | None, report: Report, *, force: bool) -> None:
+    """Say why what is there is left alone.
+
+    Raises:
+        BuildError: It must not be used as it is.
+    """
+    if not os.path.isdir(place.root):
+        raise BuildError(f'cannot make "{place.root}"', why="it is there and no directory")
+    if marker and marker.state is State.BUILDING:
+        hint = "haconiwa create --force removes it and builds it again"
+        raise BuildError(f'"{place.root}" is what an interrupted script has left', hint=hint)
+    if marker:
+        provisioned = "" if marker.state is State.COMPLETE else ", but its provisioning did not come to its end"
+        report.step(f"Rootfs {place.root} is already there{provisioned}")
+    else:
+        why = "is not empty and was not made by haconiwa" + (", not even --force touches it" if force else "")
+        report.step(f"Rootfs {place.root} {why}: left alone")
+
+
+@contextmanager
+def _usual_umask() -> Iterator[None]:
+    """What is made for the container must not depend on who makes it."""
+    before = os.umask(0o022)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def _build(spec: ContainerSpec, bootstrap: BootstrapSpec, place: Place, report: Report, state: State) -> None:
+    """Fill a private directory, mark it, and rename it to its place in one step."""
+    strategy = load_strategy(bootstrap.strategy)
+    report.step(f"Creating rootfs of {spec.name}...")
+    report.step(f"Start bootstrapping rootfs with {strategy.LABEL}...")
+    with _undone_on_failure(place, bootstrap):
+        job = _prepare(spec, bootstrap, place, report)
+        strategy.bootstrap(job)
+        made = _made(place, bootstrap)
+        for step in bootstrap.postprocess:
+            _postprocess(step, made, report)
+        _give_to_owner(spec, made)
+        # before the rename: from that moment on the root is there, and known to be complete
+        write_marker(place, state, bootstrap.strategy, made)
+        if made != place.root:
+            os.rename(made, place.root)
+            sync_directory(place.parent)
+    remove_tree(place.partial)
+    report.success("Success!")
+
+
+def _prepare(spec: ContainerSpec, bootstrap: BootstrapSpec, place: Place, report: Report) -> Job:
+    write_marker(place, State.BUILDING, bootstrap.strategy)
+    scratch = os.path.join(place.partial, "scratch")
+    os.mkdir(place.partial, 0o700)
+    for path in (place.partial_root, scratch):
+        os.mkdir(path)
+    os.chmod(place.partial_root, 0o755)
+    return Job(
+        spec=spec, bootstrap=bootstrap, root=place.partial_root, scratch=scratch, final=place.root, report=report
+    )
+
+
+def _made(place: Place, bootstrap: BootstrapSpec) -> str:
+    """The directory that the strategy has filled."""
+    if os.listdir(place.partial_root):
+        return place.partial_root
+    if _makes_final_path(bootstrap) and _is_occupied(place.root):
+        return place.root
+    raise BuildError(f'the strategy "{bootstrap.strategy}" made an empty root file system')
+
+
+def _makes_final_path(bootstrap: BootstrapSpec) -> bool:
+    """Scripts written for the original fill the root's own path instead of $ROOTFS."""
+    return bootstrap.strategy == "shell"
+
+
+def _postprocess(step: PostprocessSpec, root: str, report: Report) -> None:
+    def line(text: str) -> None:
+        report.line(f"postprocess.{step.kind}", text)
+
+    with subject_of("", where=step.where):
+        if step.kind == "shell":
+            report.step("Running postprocess with shell script...")
+            run_script(str(step.code), root, line)
+            report.step(success_line("/bin/sh"))
+        else:
+            report.step("Running postprocess with Python code...")
+            run_python(step.code, root, line)
+
+
+def _give_to_owner(spec: ContainerSpec, root: str) -> None:
+    owner = spec.rootfs.owner if spec.rootfs else None
+    if owner:
+        os.chown(root, *owner, follow_symlinks=False)
+
+
+@contextmanager
+def _undone_on_failure(place: Place, bootstrap: BootstrapSpec) -> Iterator[None]:
+    """Remove what an interrupted or failed bootstrap has made; what cannot be removed stays marked as not complete."""
+    try:
+        yield
+    except BaseException:
+        with suppress(HaconiwaError, OSError):
+            if _makes_final_path(bootstrap) and _is_occupied(place.root):
+                write_marker(place, State.BUILDING, bootstrap.strategy)
+                remove_tree(place.root)
+            remove_tree(place.partial)
+            remove_marker(place)
+        raise

@@ -1,0 +1,126 @@
+"""How far a root file system has been built: a small JSON file beside it.
+
+It holds the device and the inode of the root, so that a directory that only has the same name is never taken for it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from enum import StrEnum
+
+from haconiwa.build.place import Place
+from haconiwa.spec.record import Record
+
+_LARGEST = 1 << 16
+
+
+class State(StrEnum):
+    """Of a root file system."""
+
+    BUILDING = "building"
+    """A bootstrap has begun; what is there must not be used."""
+    BOOTSTRAPPED = "bootstrapped"
+    """Its files are there; provisioning has not come to its end."""
+    COMPLETE = "complete"
+
+
+class Marker(Record):
+    """What is written beside a root.
+
+    Attributes:
+        state: How far it is.
+        strategy: What it was made with.
+        device: Of the root directory, from stat(2); 0 while building.
+        inode: Likewise.
+    """
+
+    state: State
+    strategy: str
+    device: int = 0
+    inode: int = 0
+
+
+def write_marker(place: Place, state: State, strategy: str, root: str | None = None) -> None:
+    """Write the marker beside and rename it, so that there is always a whole one or none.
+
+    Args:
+        place: Of the root.
+        state: The new state.
+        strategy: What it was made with.
+        root: The directory that is, or is about to be renamed to, the root; None while there is none.
+    """
+    status = os.stat(root, follow_symlinks=False) if root else None
+    content = {
+        "state": state,
+        "strategy": strategy,
+        "device": status.st_dev if status else 0,
+        "inode": status.st_ino if status else 0,
+    }
+    beside = f"{place.marker}.new"
+    fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    try:
+        with open(fd, "w", encoding="utf-8") as file:
+            json.dump(content, file)
+            file.flush()
+            os.fsync(fd)
+        os.rename(beside, place.marker)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(beside)
+        raise
+    sync_directory(place.parent)
+
+
+def read_marker(place: Place) -> Marker | None:
+    """The marker, whether or not the root is the one that it was written for; None when there is no usable one."""
+    try:
+        fd = os.open(place.marker, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(fd, "rb") as file:
+            content = json.loads(file.read(_LARGEST))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return _parse(content)
+
+
+def _parse(content: object) -> Marker | None:
+    if not isinstance(content, Mapping):
+        return None
+    state, strategy = content.get("state"), content.get("strategy")
+    device, inode = content.get("device"), content.get("inode")
+    if not (state in list(State) and isinstance(strategy, str) and type(device) is int and type(inode) is int):
+        return None
+    return Marker(state=State(state), strategy=strategy, device=device, inode=inode)
+
+
+def own_marker(place: Place) -> Marker | None:
+    """The marker of the directory that is there now: one that we have made, or that a script of ours began to make.
+
+    Every other strategy works in the private folder: a directory that appears while one is at work is not ours.
+    """
+    marker = read_marker(place)
+    if marker is None or marker.state is State.BUILDING:
+        return marker if marker and marker.strategy == "shell" else None
+    try:
+        status = os.stat(place.root, follow_symlinks=False)
+    except OSError:
+        return None
+    return marker if (status.st_dev, status.st_ino) == (marker.device, marker.inode) else None
+
+
+def remove_marker(place: Place) -> None:
+    """Remove the marker, and one that was being written."""
+    for path in (place.marker, f"{place.marker}.new"):
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+
+
+def sync_directory(path: str) -> None:
+    """Make renames in a directory outlive a crash of the machine."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,74 @@
+"""The files around a root file system, and the lock that keeps two builds apart.
+
+    NAME                    the root
+    .NAME.haconiwa.json     how far it has been built, see `haconiwa.build.marker`
+    .NAME.haconiwa.lock     held while it is built, provisioned or removed
+    .NAME.partial/rootfs    a root that is being built or removed
+
+All are beside the root, never in it: what is in it belongs to the container.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from haconiwa.errors import BuildError, describe_errno
+
+
+class Place:
+    """The paths that belong to one root file system.
+
+    Attributes:
+        root: Absolute host path, links resolved.
+        parent: The folder it is in.
+        marker: How far it has been built.
+        lock: The lock file.
+        partial: The private folder for a root that is not complete.
+        partial_root: The root in there.
+    """
+
+    def __init__(self, root: str) -> None:
+        self.root = os.path.realpath(root)
+        self.parent, name = os.path.split(self.root)
+        self.marker = os.path.join(self.parent, f".{name}.haconiwa.json")
+        self.lock = os.path.join(self.parent, f".{name}.haconiwa.lock")
+        self.partial = os.path.join(self.parent, f".{name}.partial")
+        self.partial_root = os.path.join(self.partial, "rootfs")
+
+
+@contextmanager
+def locked(place: Place) -> Iterator[None]:
+    """Hold the lock of a root; the folder above must exist.
+
+    Raises:
+        BuildError: Somebody else holds it, or the lock file cannot be made.
+    """
+    try:
+        fd = _acquire(place.lock)
+    except BlockingIOError:
+        why = "another haconiwa is building, provisioning or removing it"
+        raise BuildError(f'cannot lock "{place.root}"', why=why) from None
+    except OSError as error:
+        raise BuildError(f'cannot lock "{place.root}"', why=describe_errno(error.errno or 0)) from None
+    try:
+        yield
+    finally:
+        os.unlink(place.lock)
+        os.close(fd)
+
+
+def _acquire(path: str) -> int:
+    """A lock on the file that has this path now: its last holder may have removed the one that was opened."""
+    while True:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.exists(path) and os.path.samestat(os.fstat(fd), os.stat(path)):
+                return fd
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)

@@ -1,0 +1,72 @@
+"""Removing a root file system."""
+
+from __future__ import annotations
+
+import os
+
+from haconiwa.build.failures import subject_of
+from haconiwa.build.marker import own_marker, remove_marker
+from haconiwa.build.place import Place, locked
+from haconiwa.build.tree import mounts_below, remove_tree
+from haconiwa.errors import BuildError
+from haconiwa.host.paths import cache_dir, lib_dir, log_dir, run_dir
+from haconiwa.lifecycle.state import list_states, live_status
+
+_SYSTEM = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/sbin", "/sys", "/usr")
+_FEWEST_PARTS = 2
+
+
+def remove(path: str, *, force: bool) -> None:
+    """Remove a root file system and what is recorded about it, never crossing a mount or following a link.
+
+    Args:
+        path: Absolute host path of the root.
+        force: Also a directory that haconiwa has not made.
+
+    Raises:
+        BuildError: It is in use, not ours, or a directory of the system, or something is mounted below.
+    """
+    place = Place(path)
+    _refuse_system(place.root)
+    if not os.path.isdir(place.parent):
+        return
+    with subject_of("", place.root), locked(place):
+        if os.path.lexists(place.root) and not force and own_marker(place) is None:
+            hint = "use --force if you are sure"
+            raise BuildError(f'cannot remove "{place.root}"', why="it was not made by haconiwa", hint=hint)
+        discard(place)
+
+
+def _refuse_system(root: str) -> None:
+    """Refuse what nobody can mean."""
+    kept = [os.path.realpath(path) for path in (os.getcwd(), lib_dir(), run_dir(), log_dir(), cache_dir(), "/root")]
+    below_system = any(root == path or root.startswith(path + "/") for path in _SYSTEM)
+    above_kept = any(path == root or path.startswith(root.rstrip("/") + "/") for path in kept)
+    if below_system or above_kept or len(root.strip("/").split("/")) < _FEWEST_PARTS:
+        raise BuildError(f'cannot remove "{root}"', why="the system needs it, or you are in it")
+
+
+def discard(place: Place) -> None:
+    """Remove a root and all that belongs to it; the caller holds the lock.
+
+    The root is moved out of its place first, so that an interrupted removal leaves nothing that looks complete.
+
+    Raises:
+        BuildError: It is in use, or something is mounted below.
+    """
+    users = [state.name for state in list_states() if live_status(state) != "stopped" and _uses(state.root, place)]
+    if users:
+        why, hint = f'the container "{users[0]}" runs in it', f"haconiwa stop {users[0]}"
+        raise BuildError(f'cannot remove "{place.root}"', why=why, hint=hint)
+    if points := mounts_below(place.root):
+        raise BuildError(f'cannot remove "{place.root}"', why=f'something is mounted on "{points[0]}"')
+    remove_tree(place.partial)
+    if os.path.lexists(place.root):
+        os.mkdir(place.partial, 0o700)
+        os.rename(place.root, place.partial_root)
+    remove_marker(place)
+    remove_tree(place.partial)
+
+
+def _uses(root: str, place: Place) -> bool:
+    return os.path.realpath(root) == place.root
