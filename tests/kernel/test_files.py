@@ -24,6 +24,7 @@ from haconiwa.kernel.files import (
 )
 from haconiwa.kernel.mount import mount
 from haconiwa.kernel.namespaces import CLONE
+from haconiwa.kernel.process import set_pdeathsig
 from tests.support.child import in_child
 
 
@@ -107,6 +108,7 @@ def test_openat2_is_made_again_after_a_signal(tmp_path: Path) -> None:
 
         def write(*_: object) -> None:
             if (pid := os.fork()) == 0:
+                set_pdeathsig(signal.SIGKILL)  # should the reader not come back
                 os.close(os.open(fifo, os.O_WRONLY))
                 os._exit(0)
             writers.append(pid)
@@ -124,12 +126,11 @@ def test_openat2_outlasts_renames(tree: Path) -> None:
     """The kernel gives EAGAIN for a ".." when anything is renamed meanwhile."""
 
     def check() -> None:
-        parent = os.getpid()
         if os.fork() == 0:
-            while os.getppid() == parent:
+            set_pdeathsig(signal.SIGKILL)
+            while True:
                 os.rename(tree / "etc", tree / "moved")
                 os.rename(tree / "moved", tree / "etc")
-            os._exit(0)
         root_fd = os.open(tree, os.O_PATH | os.O_DIRECTORY)
         (tree / "a").mkdir()
         for _ in range(2000):

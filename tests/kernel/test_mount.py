@@ -335,10 +335,10 @@ def _user_namespace(mapping: str) -> int:
 
 def test_mount_setattr_failures(tmp_path: Path) -> None:
     def check() -> None:
+        attributes = "{attr_set=MOUNT_ATTR_RDONLY, attr_clr=0, propagation=0, userns_fd=0}"
         assert failure(mount_setattr, AT_FDCWD, tmp_path, AT.RECURSIVE, attr_set=MOUNT_ATTR.RDONLY) == (
             "EINVAL",
-            f'mount_setattr(AT_FDCWD, "{tmp_path}", AT_RECURSIVE, {{attr_set=MOUNT_ATTR_RDONLY, attr_clr=0, '
-            "propagation=0, userns_fd=0}, 32)",
+            f'mount_setattr(AT_FDCWD, "{tmp_path}", AT_RECURSIVE, {attributes}, 32)',
         )
         fd = tmpfs_fd()
         assert failure(mount_setattr, fd, "", AT.EMPTY_PATH, attr_set=MOUNT_ATTR.IDMAP, userns_fd=fd)[0] == "EBADF"

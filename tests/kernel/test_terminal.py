@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -94,7 +94,7 @@ def test_no_terminal_for_who_leads_no_session(master_fd: int) -> None:
 
 def test_what_is_no_terminal_is_refused() -> None:
     fd = os.open("/dev/null", os.O_RDWR)
-    calls = {
+    calls: dict[str, Callable[[], object]] = {
         "TIOCSPTLCK, {...}": lambda: unlock_pty(fd),
         "TIOCGPTPEER, 524288": lambda: open_pty_peer(fd, 0),
         "TIOCGWINSZ, {...}": lambda: get_window_size(fd),

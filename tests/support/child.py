@@ -79,7 +79,7 @@ def _run(function: Callable[[], object], unshared: int, write_fd: int) -> NoRetu
 def _read_until_end(fd: int) -> str:
     """All of a pipe; its end is the end of every process that holds it."""
     deadline = time.monotonic() + DEADLINE_S
-    chunks = []
+    chunks: list[bytes] = []
     while select.select([fd], [], [], max(0.0, deadline - time.monotonic()))[0]:
         chunk = os.read(fd, 65536)
         if not chunk:

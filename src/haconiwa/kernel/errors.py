@@ -21,7 +21,7 @@ class SyscallError(OSError):
         call: The call as strace(1) shows it: ``mount("proc", "/proc", "proc", MS_NOSUID)``.
     """
 
-    def __new__(cls, errno: int, call: str) -> SyscallError:
+    def __new__(cls, errno: int, call: str) -> SyscallError:  # noqa: ARG004 - for __init__
         return super().__new__(_KINDS.get(errno, cls), errno, os.strerror(errno))
 
     def __init__(self, errno: int, call: str) -> None:

@@ -74,6 +74,23 @@ def test_the_error_has_errno_and_call_and_is_an_oserror() -> None:
     assert str(error) == "chdir(): No such file or directory (ENOENT)"
 
 
+@pytest.mark.parametrize(
+    ("number", "builtin"),
+    [
+        (errno.ENOENT, FileNotFoundError),
+        (errno.EEXIST, FileExistsError),
+        (errno.ENOTDIR, NotADirectoryError),
+        (errno.EPERM, PermissionError),
+        (errno.EACCES, PermissionError),
+    ],
+)
+def test_the_usual_numbers_make_the_usual_exceptions(number: int, builtin: type[OSError]) -> None:
+    error = SyscallError(number, "x()")
+    assert isinstance(error, builtin)
+    assert isinstance(error, SyscallError)
+    assert str(error) == f"x(): {os.strerror(number)} ({errno.errorcode[number]})"
+
+
 def test_a_number_without_a_name_is_shown() -> None:
     assert str(SyscallError(4095, "x()")).endswith("(4095)")
 
