@@ -59,9 +59,9 @@ def execute(source: Source, load: Loading, module_name: str) -> None:
     undo = _prepare_imports(load)
     try:
         exec(code, module.__dict__)
-    except Exception as error:
-        _record(load, error)
-    except SystemExit as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         _record(load, error)
     finally:
         undo()

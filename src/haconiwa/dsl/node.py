@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import FunctionType
+
 from haconiwa.dsl.place import here
 from haconiwa.errors import ConfigError, Problem, Where
 from haconiwa.spec.values import Refused
@@ -58,6 +60,12 @@ class Node:
         assign(self, "_load", load)
         assign(self, "_owner", owner or self)
         assign(self, "_values", {})
+
+    def __init_subclass__(cls) -> None:
+        # Python's own messages about wrong arguments shall name the setting, not the class that has it.
+        for name, member in vars(cls).items():
+            if isinstance(member, FunctionType):
+                member.__qualname__ = f"{cls._section}.{name}" if cls._section else name
 
     def _dotted(self, name: str) -> str:
         return f"{self._section}.{name}" if self._section else name
@@ -151,13 +159,13 @@ class Recording:
         if child is not None and not self._barns_own:
             what = f"{name}: set on the barn after its first child ({child})"
             node._load.refuse(what, self.where, "set it before, or in the child")
-        node._owner._sources[name] = self.where
         return self.where
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> bool:
         if isinstance(error, Refused):
             self._node._load.refuse(f"{self._name}: {error}", self.where, error.hint)
             return True
+        self._node._owner._sources[self._name] = self.where
         return False
 
 
