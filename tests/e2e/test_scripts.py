@@ -1,0 +1,59 @@
+"""The scripts of the project do what HACKING.md and bench/README.md say."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+TREE = Path(__file__).resolve().parents[2]
+
+
+def run(*argv: str | Path, timeout_s: float, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(word) for word in argv],
+        check=False,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        cwd="/",
+        env={**os.environ, **environ},
+    )
+
+
+@pytest.mark.requires("root")
+def test_the_demo_shows_a_timer_beside_the_container(tmp_path: Path) -> None:
+    demo = run(TREE / "scripts/demo", timeout_s=60, TMPDIR=str(tmp_path))
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    assert "Container successfully exited" in demo.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_demo_tells_an_ordinary_user_what_it_needs() -> None:
+    become = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []
+    demo = run(*become, "bash", TREE / "scripts/demo", timeout_s=20)
+    assert demo.returncode == 1
+    assert demo.stderr == 'error: the demo makes a container and needs root: run "sudo scripts/demo"\n'
+
+
+@pytest.mark.requires("root", "busybox")
+def test_the_benchmark_measures_and_leaves_nothing() -> None:
+    bench = run(TREE / "bench/run.py", "--rounds=2", "--only=haconiwa,unshare", "--json", timeout_s=60)
+    assert bench.returncode == 0, bench.stderr
+    samples = json.loads(bench.stdout)
+    assert {name: len(rows) for name, rows in samples.items()} == {"haconiwa": 2, "unshare": 2}
+    assert all(row["wall_ms"] > 0 for rows in samples.values() for row in rows)
+    assert not list(Path("/sys/fs/cgroup").glob("**/haconiwa-bench-*"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.requires("root", "debootstrap")
+def test_the_demo_runs_on_a_bare_debian() -> None:
+    proof = run(TREE / "scripts/prove-minbase", timeout_s=580)
+    assert proof.returncode == 0, proof.stdout + proof.stderr
+    assert "== scripts/demo passed" in proof.stdout
