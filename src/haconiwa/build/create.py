@@ -166,7 +166,7 @@ def _postprocess(step: PostprocessSpec, root: str, report: Report) -> None:
     with subject_of("", where=step.where):
         if step.kind == "shell":
             report.step("Running postprocess with shell script...")
-            run_script(str(step.code), root, line)
+            run_script(str(step.code), root, line, "the postprocess script failed")
             report.step(success_line("/bin/sh"))
         else:
             report.step("Running postprocess with Python code...")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -34,6 +35,7 @@ def run_python(code: str | Callable[[str], Any], directory: str, on_line: Callab
 
 def _call(code: str | Callable[[str], Any], name: str, directory: str) -> int:
     os.chdir(directory)
+    signal.signal(signal.SIGTERM, _leave)  # as process 1 of a namespace it would not notice the signal otherwise
     try:
         if isinstance(code, str):
             exec(
@@ -47,6 +49,11 @@ def _call(code: str | Callable[[str], Any], name: str, directory: str) -> int:
         what = f'"python {name}" raised {type(error).__name__}'
         raise BuildError(what, why=str(error)) from None
     return 0
+
+
+def _leave(number: int, _frame: object) -> None:
+    """Let the user's code clean up after itself when it is interrupted."""
+    sys.exit(128 + number)
 
 
 def _print_traceback(error: Exception) -> None:

@@ -119,7 +119,8 @@ def _run_step(spec: ContainerSpec, step: ProvisionStep, report: Report) -> None:
         run,
         lambda text: report.line(f"provision.{step.name}", text),
         argv=argv,
-        hint=f'step "{step.name}"; run it again with haconiwa provision --run-only {step.name}',
+        hint=f"run it again with haconiwa provision --run-only {step.name}",
+        what=f'the provisioning step "{step.name}" failed',
         isolated=False,
     )
 

@@ -27,16 +27,17 @@ def success_line(sh: str) -> str:
     return f"Command success: {sh} -xe exited 0"
 
 
-def run_script(code: str, directory: str, on_line: Callable[[str], object]) -> None:
+def run_script(code: str, directory: str, on_line: Callable[[str], object], what: str) -> None:
     """Run a script on the host.
 
     Args:
         code: The script.
         directory: Its working directory, also ``$ROOTFS``.
         on_line: Called with each line of output.
+        what: What failed, in the error.
 
     Raises:
         BuildError: It failed.
     """
     argv = script_argv(find_program("sh"))
-    run_program(argv, on_line, cwd=directory, environ={"ROOTFS": directory}, stdin=code.encode())
+    run_program(argv, on_line, cwd=directory, environ={"ROOTFS": directory}, stdin=code.encode(), what=what)

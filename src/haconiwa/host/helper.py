@@ -25,7 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-_GRACE_MS = 2000
+_GRACE_MS = 1000
 _CHUNK = 1 << 16
 _LONGEST_LINE = 1 << 14
 _LONGEST_PIPE = 1 << 20  # /proc/sys/fs/pipe-max-size
@@ -226,14 +226,9 @@ def _take_stdio(stdin_fd: int, output_fd: int) -> None:
 
 
 def _forget_signals() -> None:
-    """Undo the caller's handlers, what CPython ignores, and the mask: all of that would survive an exec."""
-    for number in signal.valid_signals():
-        try:
-            if signal.getsignal(number) not in (signal.SIG_DFL, None):
-                signal.signal(number, signal.SIG_DFL)
-        except (OSError, ValueError) as error:
-            if getattr(error, "errno", errno.EINVAL) != errno.EINVAL:
-                raise
+    """Undo handlers, what CPython ignores, and the mask: the last two would survive an exec."""
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 

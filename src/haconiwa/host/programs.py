@@ -73,9 +73,9 @@ def run_program(
     cwd: str = "/",
     environ: Mapping[str, str] | None = None,
     stdin: bytes = b"",
-    isolated: bool = True,
+    what: str = "",
 ) -> None:
-    """Run a program to its successful end.
+    """Run a program to its successful end, in namespaces in which nothing that it starts or mounts stays behind.
 
     Args:
         argv: Its absolute path and arguments.
@@ -83,7 +83,7 @@ def run_program(
         cwd: Its working directory.
         environ: Additions to the fixed environment.
         stdin: What it may read.
-        isolated: In a mount and a pid namespace of its own, so that nothing it starts or mounts stays behind.
+        what: What failed, in the error; the program unless given.
 
     Raises:
         BuildError: It failed, or cannot be executed.
@@ -97,8 +97,8 @@ def run_program(
             on_line,
             argv=argv,
             hint=hint,
+            what=what,
             stdin_fd=stdin_fd,
-            isolated=isolated,
         )
     finally:
         os.close(stdin_fd)
@@ -110,6 +110,7 @@ def run_checked(
     *,
     argv: Sequence[str],
     hint: str,
+    what: str = "",
     stdin_fd: int = -1,
     isolated: bool = True,
 ) -> None:
@@ -120,8 +121,9 @@ def run_checked(
         on_line: As for `run_program`.
         argv: The command in the error.
         hint: The hint in the error.
+        what: What failed; the program unless given.
         stdin_fd: Its standard input; -1 for /dev/null.
-        isolated: As for `run_program`.
+        isolated: As for `run_helper`.
 
     Raises:
         BuildError: With the command, its status and the end of its output.
@@ -134,8 +136,14 @@ def run_checked(
 
     status = run_helper(function, keep, isolated=isolated, stdin_fd=stdin_fd)
     if status:
-        what, why = f'"{os.path.basename(argv[0])}" failed', describe_status(status)
-        raise BuildError(what, why=why, argv=tuple(argv), status=status, last_lines=tuple(last_lines), hint=hint)
+        raise BuildError(
+            what or f'"{os.path.basename(argv[0])}" failed',
+            why=describe_status(status),
+            argv=tuple(argv),
+            status=status,
+            last_lines=tuple(last_lines),
+            hint=hint,
+        )
 
 
 def describe_status(status: int) -> str:

@@ -10,5 +10,5 @@ LABEL = "shell script"
 
 def bootstrap(job: Job) -> None:
     """Run the script with ``/bin/sh -xe``; ``$ROOTFS``, also the current directory, is to be filled."""
-    run_script(job.text("code"), job.root, job.line)
+    run_script(job.text("code"), job.root, job.line, "the bootstrap script failed")
     job.report.step(success_line("/bin/sh"))

@@ -1,0 +1,95 @@
+"""What tests of building share: container specs and a report that remembers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from haconiwa.build.job import Job
+from haconiwa.build.report import Report
+from haconiwa.host.usr import shared_paths
+from haconiwa.spec.model import (
+    BootstrapSpec,
+    ContainerSpec,
+    MountSpec,
+    PostprocessSpec,
+    ProvisionSpec,
+    ProvisionStep,
+    RootfsSpec,
+)
+
+StrPath = str | os.PathLike[str]
+
+
+class Recorder(Report):
+    """Remembers what it is told.
+
+    Attributes:
+        told: Steps and successes, in order.
+        lines: (prefix, text) of the tools' lines.
+        on_line: Called with each text first.
+    """
+
+    def __init__(self, on_line: Callable[[str], object] = lambda _text: None) -> None:
+        self.told: list[str] = []
+        self.lines: list[tuple[str, str]] = []
+        self.on_line = on_line
+
+    def step(self, text: str) -> None:
+        self.told.append(text)
+
+    def line(self, prefix: str, text: str) -> None:
+        self.on_line(text)
+        self.lines.append((prefix, text))
+
+    def success(self, text: str) -> None:
+        self.told.append(text)
+
+    def texts(self) -> list[str]:
+        """The tools' lines without their prefixes."""
+        return [text for _, text in self.lines]
+
+
+def container(
+    root: StrPath,
+    strategy: str | None = None,
+    *,
+    name: str = "web",
+    steps: tuple[ProvisionStep, ...] = (),
+    postprocess: tuple[PostprocessSpec, ...] = (),
+    owner: tuple[int, int] | None = None,
+    **options: Any,
+) -> ContainerSpec:
+    """A container with a root file system and a way to make it."""
+    shown = shared_paths() if strategy == "host" else ()
+    bootstrap = BootstrapSpec(strategy=strategy, options=options, postprocess=postprocess) if strategy else None
+    return ContainerSpec(
+        name=name,
+        environ={},
+        stdio={},
+        metadata={},
+        sources={},
+        rootfs=RootfsSpec(path=os.fspath(root), owner=owner),
+        root_mounts=tuple(MountSpec(kind="bind", source=path, destination=path, readonly=True) for path in shown),
+        bootstrap=bootstrap,
+        provision=ProvisionSpec(steps=steps),
+    )
+
+
+def shell_step(code: str, name: str = "shell-1", sh: str = "/bin/sh") -> ProvisionStep:
+    return ProvisionStep(name=name, kind="shell", code=code, sh=sh)
+
+
+def job(strategy: str, *, name: str = "web", **options: Any) -> Job:
+    """A job for what only makes a command line."""
+    spec = container("/srv/web", strategy, name=name, **options)
+    assert spec.bootstrap is not None
+    return Job(
+        spec=spec,
+        bootstrap=spec.bootstrap,
+        root="/srv/.web.partial/rootfs",
+        scratch="/srv/.web.partial/scratch",
+        final="/srv/web",
+        report=Recorder(),
+    )
