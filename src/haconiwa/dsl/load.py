@@ -36,7 +36,9 @@ def load_file(path: str) -> BarnSpec:
             load.problems.append(Problem(f'"{path}" defines no container', None, "with define() as config: …"))
         raise load.error()
     spec = freeze(load.barn)
-    load.problems.extend(validate(spec))
+    # What follows from a setting that was refused is not worth a line: "strategy: is not set".
+    refused = {problem.what.partition(":")[0] for problem in load.problems}
+    load.problems += [problem for problem in validate(spec) if problem.what.partition(":")[0] not in refused]
     if load.problems:
         raise load.error()
     return spec

@@ -90,7 +90,7 @@ class Namespace(Section):
 
 def _mapping(first: object, size: object, host: object) -> IdMapping:
     container_id = number(first, 0, ID_MAX, "min= as a number")
-    count = number(size, 1, ID_MAX, "max= as a number")
+    count = number(size, 1, ID_MAX + 1, "max= as a number")
     host_id = number(host, 0, ID_MAX, "offset= as a number")
     if max(container_id, host_id) + count - 1 > ID_MAX:
         raise Refused(f"{count} ids from {max(container_id, host_id)} end above {ID_MAX}")

@@ -35,7 +35,7 @@ class RootPath:
 
     def __truediv__(self, part: StrPath) -> RootPath:
         try:
-            return RootPath(self._root, inside(f"{self._inside}/{path_text(part)}"))
+            return RootPath(self._root, inside(f"{self._inside.rstrip('/')}/{path_text(part)}"))
         except Refused as error:
             raise ConfigError(Problem(f"path below the root: {error}", here())) from None
 

@@ -140,7 +140,7 @@ def check_mappings(container: ContainerSpec) -> Iterator[Problem]:
         where = _set_at(container, name)
         if not mappings:
             unshared = _set_at(container, "namespace.unshare")
-            yield Problem(f"{name}: a user namespace needs it", unshared or _other_map(container))
+            yield Problem(f"{name}: a user namespace needs it", unshared or _any_map(container))
         if len(mappings) > MAPPINGS_MAX:
             yield Problem(f"{name}: more than {MAPPINGS_MAX} lines", where)
         for side in ("container_id", "host_id"):
@@ -148,7 +148,7 @@ def check_mappings(container: ContainerSpec) -> Iterator[Problem]:
                 yield Problem(f"{name}: ids {'inside' if side == 'container_id' else 'on the host'} overlap", where)
 
 
-def _other_map(container: ContainerSpec) -> Where | None:
+def _any_map(container: ContainerSpec) -> Where | None:
     names = ("namespace.set_uid_mapping", "namespace.set_gid_mapping")
     return next((container.sources[name] for name in names if name in container.sources), None)
 
@@ -167,9 +167,8 @@ def check_user(container: ContainerSpec) -> Iterator[Problem]:
     wanted += [("groups", group, container.gid_mappings) for group in user.groups]
     for name, number, mappings in wanted:
         if isinstance(number, int) and mappings and not _mapped(number, mappings):
-            yield Problem(
-                f"{name}: {number} is not mapped in the user namespace", _set_at(container, name) or user.where
-            )
+            where = _set_at(container, name) or user.where or _any_map(container)
+            yield Problem(f"{name}: {number} is not mapped in the user namespace", where)
 
 
 def _mapped(number: int, mappings: tuple[IdMapping, ...]) -> bool:

@@ -268,9 +268,10 @@ def script(value: object, expected: str = "a script (text)") -> str:
 
 def suggestion(name: str, known: Iterable[str]) -> str:
     """``did you mean "x"?`` when a known word is near, else nothing."""
-    name = name[:64]
-    near = sorted((_distance(name.lower(), word.lower()), word) for word in known)
-    if near and near[0][0] <= max(1, len(name) // 3):
+    name = name[:64].lower()
+    longer = [word for word in known if len(name) > 2 and word.lower().startswith(name)]
+    near = sorted((_distance(name, word.lower()), word) for word in longer or known)
+    if near and (longer or near[0][0] <= max(1, len(name) // 3)):
         return f'did you mean "{near[0][1]}"?'
     return ""
 

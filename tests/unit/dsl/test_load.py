@@ -190,8 +190,10 @@ def test_all_problems_come_in_the_order_of_the_lines(problems: Problems) -> None
         """
     )
     assert found == [
-        "test.haco:4, called from test.haco:7: uid: expected a name or a number up to 4294967294, "
-        "not a value of type float",
+        (
+            "test.haco:4, called from test.haco:7: uid: expected a name or a number up to 4294967294, "
+            "not a value of type float"
+        ),
         'test.haco:6: name: "a/b" is not a name: 1-64 of A-Z a-z 0-9 _ . -, not beginning with "." or "-"',
         'test.haco:8: unknown name "hostnam"; did you mean "hostname"?',
         'test.haco:9: hostname: needs a uts namespace; add namespace.unshare("uts")',
@@ -218,8 +220,10 @@ def test_lines_of_a_helper_module(problems: Problems, tmp_path: Path) -> None:
         (
             "from haconiwa import define\ndefine()\ndefine()\n",
             [
-                "test.haco:3: define() is called a second time, first at test.haco:2; "
-                "several containers in one file: barn.define()"
+                (
+                    "test.haco:3: define() is called a second time, first at test.haco:2; "
+                    "several containers in one file: barn.define()"
+                )
             ],
         ),
         ("\nx = = 2\n", ["test.haco:2: invalid Python: invalid syntax"]),
@@ -236,9 +240,7 @@ def test_lines_of_a_helper_module(problems: Problems, tmp_path: Path) -> None:
         ("exec('x = = 1')\n", ["<string>:1: invalid Python: invalid syntax"]),
         (
             "from haconiwa import define\ndefine().add_mount_point()\n",
-            [
-                "test.haco:2: TypeError: add_mount_point() missing 1 required positional argument: 'src'"
-            ],
+            ["test.haco:2: TypeError: add_mount_point() missing 1 required positional argument: 'src'"],
         ),
         (
             "from haconiwa import configure\nconfigure()\n",
@@ -247,8 +249,10 @@ def test_lines_of_a_helper_module(problems: Problems, tmp_path: Path) -> None:
         (
             "Haconiwa.define do |config|\n  config.name = 'x'\nend\n",
             [
-                "test.haco:1: this is a haco file in Ruby, for the haconiwa written in mruby; this one reads Python; "
-                '"haconiwa new FILE" writes one to start from'
+                (
+                    "test.haco:1: this is a haco file in Ruby, for the haconiwa written in mruby; this one reads Python; "
+                    '"haconiwa new FILE" writes one to start from'
+                )
             ],
         ),
     ],

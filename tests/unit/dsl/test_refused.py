@@ -1,0 +1,260 @@
+"""What each setting refuses, and the words it says so with."""
+# ruff: noqa: E501, RUF001 - tables are easier to read with one row a line; wide digits are what is tested
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+Refused = Callable[[str], list[str]]
+
+NAME = 'is not a name: 1-64 of A-Z a-z 0-9 _ . -, not beginning with "." or "-"'
+HOST_NAME = "is not a host name: 1-64 of A-Z a-z 0-9 _ . -, beginning with a letter or digit"
+ID = "a name or a number up to 4294967294"
+
+VALUES = [
+    # names
+    ("c.name = 'a/b'", f'name: "a/b" {NAME}'),
+    ("c.name = '..'", f'name: ".." {NAME}'),
+    ("c.name = '.'", f'name: "." {NAME}'),
+    ("c.name = ''", f'name: "" {NAME}'),
+    ("c.name = '-x'", f'name: "-x" {NAME}'),
+    ("c.name = 'a\\nb'", f'name: "a\\nb" {NAME}'),
+    ("c.name = 'a\\0b'", f'name: "a\\x00b" {NAME}'),
+    ("c.name = '\\x1b[2J'", f'name: "\\x1b[2J" {NAME}'),
+    ("c.name = 'a' * 65", f'name: "{"a" * 60}…" {NAME}'),
+    ("c.name = '%s $(x)'", f'name: "%s $(x)" {NAME}'),
+    ("c.name = 'bücher'", f'name: "bücher" {NAME}'),
+    ("c.name = None", "name: expected a name, not None"),
+    ("c.name = b'web'", "name: expected a name, not a value of type bytes"),
+    ("c.name = lambda: 1", "name: expected a name, not a value of type function"),
+    ("c.name = 7", "name: expected a name, not 7"),
+    ("c.hostname = '_x'", f'hostname: "_x" {HOST_NAME}'),
+    ("c.hostname = 'a b'", f'hostname: "a b" {HOST_NAME}'),
+    ("c.domainname = 'a' * 65", f'domainname: "{"a" * 60}…" {HOST_NAME}'),
+    # programs and environment
+    ("c.init_command = ''", "init_command: names no program"),
+    ("c.init_command = []", "init_command: names no program"),
+    ("c.init_command = ['']", "init_command: names no program"),
+    ("c.init_command = ['a\\0']", 'init_command: "a\\x00" has a NUL character'),
+    ("c.init_command = ['a', 1]", "init_command: expected text, not 1"),
+    ("c.init_command = {'a'}", "init_command: expected a program (text) or a list of a program and its arguments, not a value of type set"),
+    ("c.init_command = (x for x in 'ab')", "init_command: expected a program (text) or a list of a program and its arguments, not a value of type generator"),
+    ("c.init_command = ['a', 'b' * 131072]", "init_command: is longer than 65536 characters"),
+    ("c.init_command = ['a', 'ü' * 65536]", "init_command: is longer than 131071 bytes"),
+    ("c.init_command = ['\\ud800']", 'init_command: "\\ud800" cannot be written in UTF-8'),
+    ("c.init_command = None", "init_command: expected a program (text) or a list of a program and its arguments, not None"),
+    ("l = []; l.append(l); c.init_command = l", "init_command: expected text, not a value of type list"),
+    ("c.environ = {'a=b': 'c'}", 'environ: "a=b" has "=" in it'),
+    ("c.environ = {'': 'c'}", "environ: expected the name of a variable, not an empty string"),
+    ("c.environ = {1: 'c'}", "environ: expected the name of a variable, not 1"),
+    ("c.environ = {'A': None}", "environ: expected text or a number, not None"),
+    ("c.environ = {'A': True}", "environ: expected text or a number, not True"),
+    ("c.environ = {'A': 'x\\0y'}", 'environ: "x\\x00y" has a NUL character'),
+    ("c.environ = {'A\\nB': 'x'}", 'environ: "A\\nB" has a control character'),
+    ("c.environ = [('A', 'b')]", "environ: expected a dict, not a value of type list"),
+    ("c.environ['A'] = 1.5", "environ: expected text or a number, not a value of type float"),
+    ("c.metadata = {'A': 'x\\ny'}", "metadata: a value has a control character"),
+    ("c.metadata = {'A': {}}", "metadata: expected text or a number, not a value of type dict"),
+    # paths
+    ("c.workdir = 'srv'", 'workdir: "srv" is relative: give the path as seen inside the container'),
+    ("c.workdir = '/srv/../etc'", 'workdir: "/srv/../etc" has ".." in it'),
+    ("c.workdir = ''", "workdir: expected a path, not an empty string"),
+    ("c.workdir = 5", "workdir: expected a path, not 5"),
+    ("c.workdir = b'/srv'", "workdir: expected a path, not a value of type bytes"),
+    ("c.workdir = '/a\\0b'", 'workdir: "/a\\x00b" has a control character'),
+    ("c.workdir = '/' + 'a' * 4096", f'workdir: "/{"a" * 59}…" is longer than 4095 bytes'),
+    ("c.container_pid_file = ''", "container_pid_file: expected a path, not an empty string"),
+    ("c.chroot_to('/')", 'chroot_to: "/" is the host\'s own root; leave chroot_to out to keep it'),
+    ("c.chroot_to('//../.')", 'chroot_to: "//../." is the host\'s own root; leave chroot_to out to keep it'),
+    ("c.chroot_to(None)", "chroot_to: expected a path, not None"),
+    ("c.rootfs_owner(uid='root', gid=0)", 'rootfs_owner: expected uid= as a number, not "root"'),
+    ("c.filesystem.masked_paths = '/proc/x'", 'filesystem.masked_paths: expected a list, not "/proc/x"'),
+    ("c.filesystem.add_masked_path('proc/x')", 'filesystem.add_masked_path: "proc/x" is relative: give the path as seen inside the container'),
+    # numbers
+    ("c.uid = 'two words'", f'uid: "two words" is not {ID}'),
+    ("c.uid = '-1'", f'uid: "-1" is not {ID}'),
+    ("c.uid = -1", "uid: -1 is not between 0 and 4294967294"),
+    ("c.uid = 2**32 - 1", "uid: 4294967295 is not between 0 and 4294967294"),
+    ("c.uid = 2**32", "uid: 4294967296 is not between 0 and 4294967294"),
+    ("c.uid = '4294967295'", "uid: 4294967295 is not between 0 and 4294967294"),
+    ("c.uid = '1' * 5000", f'uid: "{"1" * 60}…" is not {ID}'),
+    ("c.uid = 10 ** 5000", "uid: a number of 16610 bits is not between 0 and 4294967294"),
+    ("c.uid = '1_0'", f'uid: "1_0" is not {ID}'),
+    ("c.uid = '１２'", f'uid: "１２" is not {ID}'),
+    ("c.uid = ''", f'uid: "" is not {ID}'),
+    ("c.uid = '$'", f'uid: "$" is not {ID}'),
+    ("c.uid = 1.0", f"uid: expected {ID}, not a value of type float"),
+    ("c.uid = True", f"uid: expected {ID}, not True"),
+    ("c.uid = None", f"uid: expected {ID}, not None"),
+    ("c.groups = [0] * 65537", "groups: has more than 65536 groups"),
+    ("c.groups = 'audio'", 'groups: expected a list of groups, not "audio"'),
+    ("c.wait_interval = 0", "wait_interval: 0 is not between 1 and 3600000"),
+    ("c.wait_interval = '50'", 'wait_interval: expected a number of milliseconds, not "50"'),
+    ("c.log_level = 'loud'", 'log_level: "loud" is not one of debug info warning error'),
+    ("c.log_level = 'inf'", 'log_level: "inf" is not one of debug info warning error; did you mean "info"?'),
+    ("c.no_new_privs = 1", "no_new_privs: expected True or False, not 1"),
+    ("c.rootfs.readonly = 'yes'", 'rootfs.readonly: expected True or False, not "yes"'),
+    # mounts
+    ("c.add_mount_point('/a\\0', to='/b')", 'add_mount_point: "/a\\x00" has a control character'),
+    ("c.add_mount_point('/a', to='b')", 'add_mount_point: "b" is relative: give the path as seen inside the container'),
+    ("c.add_mount_point('/a', to='/b/../c')", 'add_mount_point: "/b/../c" has ".." in it'),
+    ("c.add_mount_point('/a', to='/b', fs='')", "add_mount_point: expected the name of a file system, not an empty string"),
+    ("c.add_mount_point('/a', to='/b', readonly=1)", "add_mount_point: expected True or False, not 1"),
+    ("c.add_mount_point('/a', to='/b', options='rw', data='rw')", "add_mount_point: options= and data= are the same: give one"),
+    ("c.add_mount_point('/a', to='/b', options='nosiud')", 'add_mount_point: "nosiud" is no option of a bind mount; did you mean "nosuid"?'),
+    ("c.add_mount_point('/a', to='/b', options='size=1m')", 'add_mount_point: "size=1m" is no option of a bind mount'),
+    ("c.add_mount_point('/a', to='/b', options='ro\\nrw')", 'add_mount_point: options= "ro\\nrw" has a control character'),
+    ("c.add_mount_point('/a', to='/b', criu_ext_key='x')", "add_mount_point(criu_ext_key=): this version of haconiwa does not have it yet"),
+    ("c.add_mount_point('/a', to='/b', read_only=True)", "add_mount_point(read_only=): unknown argument"),
+    ("c.mount_independent()", "mount_independent: names no file system"),
+    ("c.mount_independent('proc')", 'mount_independent: "proc" is not one of procfs sysfs devtmpfs devpts shm mqueue; did you mean "procfs"?'),
+    ("c.mount_independent('cgroup')", "mount_independent: this version of haconiwa does not have it yet"),
+    ("c.mount_independent('procfs', host=True)", "mount_independent: host= is for devtmpfs"),
+    ("c.mount_independent(3)", "mount_independent: expected the name of a file system, not 3"),
+    ("c.chroot_to('/r'); c.mount_network_etc('/q')", 'mount_network_etc: "/q" is not the root that chroot_to was given'),
+    # namespaces
+    ("c.namespace.unshare()", "namespace.unshare: names no namespace"),
+    ("c.namespace.unshare('ns')", 'namespace.unshare: "ns" is not a namespace (mount ipc uts pid net user cgroup time)'),
+    ("c.namespace.unshare('network')", 'namespace.unshare: "network" is not a namespace (mount ipc uts pid net user cgroup time); write "net"'),
+    ("c.namespace.unshare('net', persist_in='/x')", "namespace.unshare(persist_in=): this version of haconiwa does not have it yet"),
+    ("c.namespace.enter('net')", "namespace.enter: takes one path"),
+    ("c.namespace.enter('net', '/a', via='/a')", "namespace.enter: takes one path"),
+    ("c.namespace.enter('net', '/a'); c.namespace.use_netns('b')", "namespace.use_netns: another net namespace is entered already; see test.haco:3"),
+    ("c.namespace.use_netns('../x')", f'namespace.use_netns: "../x" {NAME}'),
+    ("c.namespace.set_uid_mapping(min=-1, max=1, offset=0)", "namespace.set_uid_mapping: -1 is not between 0 and 4294967294"),
+    ("c.namespace.set_uid_mapping(min=0, max=0, offset=0)", "namespace.set_uid_mapping: 0 is not between 1 and 4294967295"),
+    ("c.namespace.set_uid_mapping(min=0, max=2**32, offset=0)", "namespace.set_uid_mapping: 4294967296 is not between 1 and 4294967295"),
+    ("c.namespace.set_gid_mapping(min=1, max=4294967295, offset=0)", "namespace.set_gid_mapping: 4294967295 ids from 1 end above 4294967294"),
+    ("c.namespace.set_gid_mapping(min=0, max='x', offset=0)", 'namespace.set_gid_mapping: expected max= as a number, not "x"'),
+    # limits and privileges
+    ("c.resource.set_limit('NOFILE', 5, 4)", "resource.set_limit: the soft limit of NOFILE is above the hard one"),
+    ("c.resource.set_limit('NOFILE', 'unlimited', 4)", "resource.set_limit: the soft limit of NOFILE is above the hard one"),
+    ("c.resource.set_limit('NOFILES', 5)", 'resource.set_limit: unknown limit "NOFILES"; did you mean "NOFILE"?'),
+    ("c.resource.set_limit('NOFILE', 'infinity')", 'resource.set_limit: expected a number or "unlimited", not "infinity"'),
+    ("c.resource.set_limit('NOFILE', -1)", "resource.set_limit: -1 is not between 0 and 9223372036854775807"),
+    ("c.resource.set_limit('NOFILE', float('inf'))", 'resource.set_limit: expected a number or "unlimited", not a value of type float'),
+    ("c.capabilities.allow()", "capabilities.allow: names no capability"),
+    ("c.capabilities.allow('cap_foo')", 'capabilities.allow: unknown capability "foo"'),
+    ("c.capabilities.allow('sys_admim')", 'capabilities.allow: unknown capability "sys_admim"; did you mean "sys_admin"?'),
+    ("c.capabilities.drop(41)", "capabilities.drop: expected a capability, not 41"),
+    ("c.capabilities.ambient('all')", 'capabilities.ambient: "all" cannot be ambient; name the capabilities'),
+    # streams
+    ("c.command.set_stdout()", "command.set_stdout: takes file= (inside the container) or host_file="),
+    ("c.command.set_stdin(file='/a', host_file='/b')", "command.set_stdin: takes file= (inside the container) or host_file="),
+    ("c.command.set_stderr(file='a')", 'command.set_stderr: "a" is relative: give the path as seen inside the container'),
+    # root file system
+    ("c.bootstrap.strategy = 'docker'", 'bootstrap.strategy: "docker" is not a bootstrap strategy'),
+    ("c.bootstrap.strategy = 'mruby'", 'bootstrap.strategy: "mruby" is not a bootstrap strategy; write "python" and give b.code Python, or a function'),
+    ("c.bootstrap.strategy = 'debotstrap'", 'bootstrap.strategy: "debotstrap" is not a bootstrap strategy; did you mean "debootstrap"?'),
+    ("c.bootstrap.os_type = '--help'", 'bootstrap.os_type: "--help" begins with "-"'),
+    ("c.bootstrap.git_url = '--upload-pack=x:y'", 'bootstrap.git_url: "--upload-pack=x:y" begins with "-"'),
+    ("c.bootstrap.code = ' '", "bootstrap.code: is empty"),
+    ("c.bootstrap.code = 7", "bootstrap.code: expected code (text) or a function, not 7"),
+    ("c.bootstrap.code = lambda: 0", 'bootstrap.code: "<lambda>" is called with one argument, which it does not take'),
+    ("c.bootstrap.code = 'a\\0'", "bootstrap.code: has a NUL character"),
+    ("c.bootstrap.template_options = '-r 3'", 'bootstrap.template_options: expected a list of text, not "-r 3"'),
+    ("c.bootstrap.postprocess('perl', 'x')", 'bootstrap.postprocess: "perl" is not "shell" or "python"'),
+    ("c.bootstrap.postprocess('shell', print)", "bootstrap.postprocess: expected a script (text), not a value of type builtin_function_or_method"),
+    ("c.provision.run_shell('')", "provision.run_shell: is empty"),
+    ("c.provision.run_shell('x', name='a,b')", f'provision.run_shell: "a,b" {NAME}'),
+    ("c.provision.run_shell('x', sh='bash')", 'provision.run_shell: "bash" is relative: give the path as seen inside the container'),
+    ("c.provision.run_python(lambda base: 0)", 'provision.run_python: "<lambda>" is called with no argument, which it does not take'),
+    ("c.provision.run_python('x')", 'provision.run_python: expected a function, not "x"'),
+    ("c.validate_real_id(lambda uid: True)", 'validate_real_id: "<lambda>" is called with 2 arguments, which it does not take'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("line", "expected"), VALUES, ids=[line for line, _ in VALUES])
+def test_a_bad_value_is_recorded_with_its_line(refused: Refused, line: str, expected: str) -> None:
+    assert refused(line) == [f"test.haco:3: {expected}"]
+
+
+def test_a_refused_value_changes_nothing(refused: Refused) -> None:
+    found = refused("c.uid = 5\nc.uid = -1\nassert c.uid == 5\nc.environ['A'] = 'b'\nc.environ = 3\nassert c.environ\n")
+    assert len(found) == 2
+
+
+def test_every_bad_value_is_told_even_when_a_good_one_follows(refused: Refused) -> None:
+    assert refused("c.uid = -1\nc.uid = 1") == ["test.haco:3: uid: -1 is not between 0 and 4294967294"]
+
+
+CROSS = [
+    ("c.hostname = 'web'", 'hostname: needs a uts namespace; add namespace.unshare("uts")'),
+    ("c.domainname = 'web'", 'domainname: needs a uts namespace; add namespace.unshare("uts")'),
+    ("c.rootfs.readonly = True", "rootfs.readonly: does nothing without a root file system; call chroot_to(…)"),
+    ("c.rootfs_owner(uid=0, gid=0)", "rootfs_owner: does nothing without a root file system; call chroot_to(…)"),
+    ("c.filesystem.add_masked_path('/proc/x')", "filesystem.add_masked_path: does nothing without a root file system; call chroot_to(…)"),
+    ("c.filesystem.masked_paths.append('/proc/x')", "filesystem.masked_paths: does nothing without a root file system; call chroot_to(…)"),
+    ("c.bootstrap.strategy = 'host'", "bootstrap.strategy: does nothing without a root file system; call chroot_to(…)"),
+    ("c.provision.run_shell('x')", "provision.run_shell: does nothing without a root file system; call chroot_to(…)"),
+    ("c.chroot_to('/r'); c.bootstrap.os_type = 'x'", "bootstrap.strategy: is not set; one of lxc debootstrap git tarball shell python host"),
+    ("c.chroot_to('/r'); c.bootstrap.strategy = 'lxc'", 'bootstrap.os_type: the strategy "lxc" needs it'),
+    ("c.chroot_to('/r'); c.bootstrap.strategy = 'host'; c.bootstrap.os_type = 'x'", 'bootstrap.os_type: is no attribute of the strategy "host"'),
+    ("c.chroot_to('/r'); c.bootstrap.strategy = 'shell'; c.bootstrap.code = print", 'bootstrap.code: the strategy "shell" takes a script; a function needs "python"'),
+    ("c.chroot_to('/r'); p = c.provision; p.run_shell('x', 'a'); p.run_shell('y', 'a')", 'provision: two steps are called "a"'),
+    ("c.chroot_to('/r'); c.add_mount_point('/x', to='/r')", "add_mount_point: would cover the container's root"),
+    ("c.add_mount_point('/x', to='/')", "add_mount_point: would cover the container's root"),
+    ("c.add_mount_point('/x', to='/a'); c.add_mount_point('/y', to='/a/')", 'add_mount_point: something is mounted on "/a" already; see test.haco:3'),
+    ("c.mount_independent('procfs'); c.add_mount_point('/y', to='/proc')", 'add_mount_point: something is mounted on "/proc" already; see test.haco:3'),
+    ("c.add_mount_point('/r/', to='/x'); c.chroot_to('/r')", 'add_mount_point: shows the root in itself, on "/x"'),
+    ("c.add_mount_point('/x', to='/a', options='suid,nosuid')", 'add_mount_point: the options "nosuid" and "suid" contradict'),
+    ("c.add_mount_point('/x', to='/a', options='rw', readonly=True)", 'add_mount_point: the options "ro" and "rw" contradict'),
+    ("c.namespace.enter('net', '/x'); c.namespace.unshare('net')", 'namespace.enter("net"): the container makes one of its own'),
+    ("c.namespace.enter('mount', '/x'); c.chroot_to('/r')", 'namespace.enter("mount"): the container makes one of its own; its root and mounts need one'),
+    ("c.namespace.unshare('user'); c.namespace.set_uid_mapping(min=0, max=1, offset=0)", "namespace.set_gid_mapping: a user namespace needs it"),
+    ("c.namespace.set_gid_mapping(min=0, max=1, offset=0)", "namespace.set_uid_mapping: a user namespace needs it"),
+    ("c.capabilities.ambient('sys_admin')", 'capabilities.ambient: "sys_admin" is not allowed; add capabilities.allow("sys_admin")'),
+    ("c.capabilities.ambient('chown'); c.capabilities.drop('chown')", 'capabilities.ambient: "chown" is not allowed; add capabilities.allow("chown")'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("line", "expected"), CROSS, ids=[line for line, _ in CROSS])
+def test_settings_that_do_not_fit_together(refused: Refused, line: str, expected: str) -> None:
+    assert refused(line) == [f"test.haco:3: {expected}"]
+
+
+MAPS = (
+    "ns = c.namespace; ns.set_uid_mapping(min=0, max=10, offset=100); ns.set_gid_mapping(min=0, max=10, offset=100)\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("ns.set_uid_mapping(min=9, max=1, offset=500)", "namespace.set_uid_mapping: ids inside overlap"),
+        ("ns.set_gid_mapping(min=50, max=1, offset=109)", "namespace.set_gid_mapping: ids on the host overlap"),
+        ("c.uid = 10", "uid: 10 is not mapped in the user namespace"),
+        ("c.gid = 10", "gid: 10 is not mapped in the user namespace"),
+        ("c.groups = [3, 10]", "groups: 10 is not mapped in the user namespace"),
+        (
+            "for i in range(340): ns.set_uid_mapping(min=20 + i, max=1, offset=200 + i)",
+            "namespace.set_uid_mapping: more than 340 lines",
+        ),
+    ],
+)
+def test_id_maps(refused: Refused, line: str, expected: str) -> None:
+    assert refused(MAPS + line) == [f"test.haco:4: {expected}"]
+
+
+def test_the_root_of_a_user_namespace_must_be_mapped_when_it_is_the_user(refused: Refused) -> None:
+    line = "c.namespace.set_uid_mapping(min=1, max=9, offset=1); c.namespace.set_gid_mapping(min=0, max=9, offset=1)"
+    assert refused(line) == ["test.haco:3: uid: 0 is not mapped in the user namespace"]
+
+
+def test_what_follows_from_a_refused_value_is_not_told(refused: Refused) -> None:
+    assert refused("c.chroot_to('/r'); b = c.bootstrap; b.strategy = 'hots'; b.paths = ['/usr']") == [
+        'test.haco:3: bootstrap.strategy: "hots" is not a bootstrap strategy; did you mean "host"?'
+    ]
+
+
+def test_a_path_below_the_root_that_leaves_it_stops_the_load(refused: Refused) -> None:
+    assert refused("root = c.chroot_to('/r')\nroot / '../x'\nc.uid = -1") == [
+        'test.haco:4: path below the root: "/../x" has ".." in it'
+    ]
+
+
+def test_ten_thousand_mounts(refused: Refused) -> None:
+    lines = "for i in range(10_000):\n    c.add_mount_point('/srv', to=f'/data/{i}')\nc.uid = -1"
+    assert refused(lines) == ["test.haco:5: uid: -1 is not between 0 and 4294967294"]
