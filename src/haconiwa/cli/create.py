@@ -1,0 +1,51 @@
+"""``haconiwa create``: make the root file systems of a haco file."""
+
+from __future__ import annotations
+
+from haconiwa.build.create import create
+from haconiwa.cli.privilege import require_root
+from haconiwa.cli.progress import Progress
+from haconiwa.cli.start import select
+from haconiwa.dsl.load import load_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import SimpleNamespace
+
+    from haconiwa.cli.arguments import Parser
+    from haconiwa.cli.output import Output
+
+DESCRIPTION = """\
+Make the root file system that a haco file asks for: bootstrap it with the file's strategy, then provision it.
+
+It is built beside its place and renamed when it is complete, so that a failed or interrupted build leaves nothing that
+looks complete. A root file system that is complete is left alone, and so is a directory that is not empty and was not
+made by haconiwa. One whose provisioning failed is provisioned again. The containers of a barn are made one after the
+other."""
+EPILOG = """\
+examples:
+  haconiwa create web.haco              bootstrap and provision
+  haconiwa create -N web.haco           bootstrap only
+  haconiwa create --force web.haco      remove what haconiwa made before, and make it again"""
+
+
+def add_arguments(parser: Parser) -> None:
+    """The command's own arguments."""
+    parser.add_argument("file", metavar="FILE", help="the haco file")
+    parser.add_argument("-N", "--no-provision", action="store_true", help="bootstrap only")
+    parser.add_argument("--force", action="store_true", help="remove a root file system made by haconiwa first")
+    parser.add_argument("-n", "--name", help="only this container of the file")
+
+
+def run(arguments: SimpleNamespace, output: Output) -> int:
+    """Create one after the other."""
+    spec = select(load_file(arguments.file), arguments.name)
+    require_root("create")
+    progress = Progress(output)
+    made: set[str] = set()
+    for container in spec.containers:
+        path = container.rootfs.path if container.rootfs else ""
+        # containers of a barn may share a root: --force must not make it again for each
+        create(container, progress, force=arguments.force and path not in made, provision=not arguments.no_provision)
+        made.add(path)
+    return 0
