@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,12 +16,42 @@ HEAVY = frozenset({
     "shutil", "socket", "subprocess", "tempfile", "textwrap", "typing",
 })  # fmt: skip
 
+LOADED_BY_A_START = frozenset(
+    """
+    __future__ __haco__ __main__ _abc _codecs _collections _collections_abc _ctypes _frozen_importlib
+    _frozen_importlib_external _functools _heapq _imp _io _operator _signal _socket _stat _struct _thread _warnings
+    _weakref abc binascii builtins codecs collections collections.abc ctypes ctypes._endian encodings encodings.aliases
+    encodings.ascii encodings.utf_8 enum errno fcntl functools gc genericpath heapq io itertools keyword marshal
+    operator os os.path posix posixpath reprlib resource select signal stat struct sys termios time types zipimport
+    """.split()
+)
+"""Modules that are not ours and may be loaded when the container is cloned. What is longer here is slower there."""
+
+OWN_COMMANDS = frozenset({"arguments", "main", "output", "privilege", "progress", "start"})
+"""Modules of haconiwa.cli that may be loaded then."""
+
+WATCHED_START = """\
+import sys
+source, result, *sys.argv[1:] = sys.argv[1:]
+sys.path.insert(0, source)
+from haconiwa.kernel import process
+
+def clone3(*args, **options):
+    with open(result, "w") as file:
+        file.write("\\n".join(sys.modules))
+    return real(*args, **options)
+
+real, process.clone3 = process.clone3, clone3
+from haconiwa.cli.main import main
+sys.exit(main())
+"""
+
 ENTRIES = (
     "haconiwa",
     "haconiwa.cli.main",
     "haconiwa.cli.start",
     "haconiwa.dsl.load",
-    "haconiwa.lifecycle.start",
+    "haconiwa.lifecycle.container",
     "haconiwa.supervisor.barn",
 )
 
@@ -40,3 +71,29 @@ def test_nothing_heavy_is_loaded(module: str) -> None:
 def test_the_kernel_knows_nothing_of_containers() -> None:
     ours = {name for name in loaded_by("haconiwa.kernel.mount") if name.startswith("haconiwa.")}
     assert {name.split(".")[1] for name in ours} == {"kernel"}
+
+
+@pytest.mark.requires("root", "busybox")
+def test_what_is_loaded_when_the_container_is_cloned(
+    busybox_root: Path, haco_file: Callable[[str], Path], run_dirs: object, tmp_path: Path
+) -> None:
+    del run_dirs  # its variables are in the environment
+    file = haco_file(f"""
+        from haconiwa import define
+
+        with define() as config:
+            config.init_command = "/bin/true"
+            config.chroot_to({str(busybox_root)!r})
+            config.mount_independent("procfs", "devtmpfs")
+            config.namespace.unshare("mount", "pid", "ipc", "uts")
+            config.add_general_hook("before_chroot", print)
+            config.add_async_hook(print, sec=60)
+    """)
+    result = tmp_path / "modules"
+    argv = [sys.executable, "-I", "-S", "-B", "-c", WATCHED_START, str(SOURCE), str(result), "start", str(file)]
+    subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, timeout=30)
+    loaded = set(result.read_text(encoding="ascii").split())
+    own = {name for name in loaded if name.partition(".")[0] == "haconiwa"}
+    assert sorted(loaded - own - LOADED_BY_A_START) == []
+    assert sorted(name for name in own if name.startswith("haconiwa.build")) == []
+    assert {name.split(".")[2] for name in own if name.startswith("haconiwa.cli.")} <= OWN_COMMANDS
