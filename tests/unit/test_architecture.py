@@ -43,7 +43,8 @@ def undocumented(body: list[ast.stmt], owner: ast.ClassDef | None = None) -> Ite
     for node in body:
         if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) or node.name.startswith("_"):
             continue
-        if ast.get_docstring(node) is None and not (owner and node.name in inherited(owner)):
+        overload = any(ast.unparse(decorator) == "overload" for decorator in node.decorator_list)
+        if ast.get_docstring(node) is None and not overload and not (owner and node.name in inherited(owner)):
             yield f"{owner.name + '.' if owner else ''}{node.name} (line {node.lineno})"
         if isinstance(node, ast.ClassDef):
             yield from undocumented(node.body, node)
@@ -55,18 +56,18 @@ def inherited(owner: ast.ClassDef) -> set[str]:
     for base in owner.bases:
         name = ast.unparse(base).rpartition(".")[2].partition("[")[0]
         names |= set(dir(getattr(builtins, name, None) or getattr(collections.abc, name, None)))
-        if (definition := CLASSES.get(name)) is not None and definition is not owner:
+        for definition in CLASSES.get(name, []):
             methods = [node for node in definition.body if isinstance(node, ast.FunctionDef)]
-            names |= inherited(definition) | {node.name for node in methods if ast.get_docstring(node)}
+            names |= {node.name for node in methods if ast.get_docstring(node)}
+            names |= inherited(definition) if definition is not owner else set()
     return names
 
 
-CLASSES = {
-    node.name: node
-    for path in SOURCES
-    for node in ast.walk(ast.parse(path.read_bytes()))
-    if isinstance(node, ast.ClassDef)
-}
+CLASSES: dict[str, list[ast.ClassDef]] = {}
+for _path in SOURCES:
+    for _node in ast.walk(ast.parse(_path.read_bytes())):
+        if isinstance(_node, ast.ClassDef):
+            CLASSES.setdefault(_node.name, []).append(_node)
 
 
 def test_an_overriding_method_may_leave_the_docstring_to_the_other() -> None:
@@ -75,6 +76,7 @@ def test_an_overriding_method_may_leave_the_docstring_to_the_other() -> None:
 
     assert found("def plain(): pass") == ["plain (line 1)"]
     assert found("def _private(): pass") == []
+    assert found("@overload\ndef variant(): pass") == []
     assert found("class A:\n  'Text.'\n  def f(self): pass") == ["A.f (line 3)"]
     assert found("class A(list[int]):\n  'Text.'\n  def append(self, x): pass") == []
     assert found("class A(HaconiwaError):\n  'Text.'\n  def lines(self): pass\n  def other(self): pass") == [
