@@ -226,7 +226,14 @@ def describe_errno(number: int) -> str:
 
 
 def printable(text: str) -> str:
-    """The text on one line with control characters escaped, so that names from a container cannot act on a terminal."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in text)
+    """The text on one line with control characters escaped, so that names from a container cannot act on a terminal.
+
+    Uses no codec: it also runs where nothing can be imported any more.
+    """
+    return text if text.isprintable() else "".join(c if c.isprintable() else _escape(ord(c)) for c in text)
+
+
+def _escape(number: int) -> str:
+    if number < 0x100:
+        return f"\\x{number:02x}"
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"

@@ -141,8 +141,22 @@ def format_maps(mappings: tuple[IdMapping, ...]) -> str:
     )
 
 
+class AwaitIdMaps(Step):
+    """Wait until the supervisor has written the maps of the new user namespace."""
+
+    def __init__(self) -> None:
+        super().__init__(CHILD)
+
+    def describe(self) -> str:
+        return "wait for the id maps"
+
+    def execute(self, site: Site) -> None:
+        if os.read(site.channel_fd, 16) != MAPS_WRITTEN:
+            raise OSError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
 class BecomeMappedRoot(Step):
-    """Wait for the maps of the new user namespace, and take on its id 0."""
+    """Take on id 0 of the user namespace; the ids from outside mean nothing in it."""
 
     def __init__(self) -> None:
         super().__init__(CHILD)
@@ -151,8 +165,6 @@ class BecomeMappedRoot(Step):
         return "become root of the user namespace"
 
     def execute(self, site: Site) -> None:
-        if os.read(site.channel_fd, 16) != MAPS_WRITTEN:
-            raise OSError(errno.EPIPE, "the supervisor is gone")
         os.setgroups([])
         os.setresgid(0, 0, 0)
         os.setresuid(0, 0, 0)
@@ -193,7 +205,7 @@ def plan_entering(spec: ContainerSpec) -> list[Step]:
     by_type = sorted(spec.joined_namespaces, key=lambda joined: joined.type == "user")
     steps: list[Step] = [EnterNamespace(joined) for joined in by_type if joined.type != "pid"]
     if "user" in spec.namespaces:
-        steps.append(BecomeMappedRoot())
+        steps += [AwaitIdMaps(), BecomeMappedRoot()]
     return steps
 
 

@@ -52,7 +52,7 @@ def plan_start(
     Raises:
         ConfigError: Something that only shows when the steps are made.
     """
-    last = program or ExecuteProgram(spec.init_command, spec.environ, term)
+    last = program or ExecuteProgram((spec.init_command,), spec.environ, term)
     steps = [*_on_the_host(spec, hierarchies), *_in_the_child(spec), *_in_the_new_root(spec), last]
     if daemon:
         steps += stdio.plan(stdio.daemon_streams(spec.stdio, log_file(spec.name)))

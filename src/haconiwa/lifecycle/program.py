@@ -126,23 +126,36 @@ class HandOver(Step):
 
 
 class ExecuteProgram(Step):
-    """Replace this process by the container's program, with no descriptor above 2."""
+    """Replace this process by the container's program, with no descriptor above 2.
 
-    __slots__ = ("argv", "environ", "term")
+    Args:
+        programs: The argv to execute; of several the first that exists.
+        environ: Asked for, over the defaults.
+        term: The caller's TERM, for a program that gets a terminal.
+    """
 
-    def __init__(self, argv: tuple[str, ...], environ: Mapping[str, str], term: str | None) -> None:
+    __slots__ = ("environ", "programs", "term")
+
+    def __init__(self, programs: tuple[tuple[str, ...], ...], environ: Mapping[str, str], term: str | None) -> None:
         super().__init__(INSIDE)
-        self.argv = argv
+        self.programs = programs
         self.environ = environ
         self.term = term
 
     def describe(self) -> str:
-        return f"execute {' '.join(self.argv)}"
+        return f"execute {' or '.join(' '.join(argv) for argv in self.programs)}"
 
     def execute(self, site: Site) -> None:
         environ = environment(self.environ, site.home, self.term if site.terminal_socket else None)
         close_range(3, MAX_FD, CLOSE_RANGE.CLOEXEC)
-        execute(self.argv, environ)
+        *others, last = self.programs
+        for argv in others:
+            try:
+                execute(argv, environ)
+            except ContainerError as error:
+                if error.exit_status != EXIT_NOT_FOUND:
+                    raise
+        execute(last, environ)
 
 
 class CallFunction(Step):

@@ -66,16 +66,16 @@ class Relay:
         if not self.ended:
             self._show_rest()
             self._end()
-        try:
-            termios.tcsetattr(0, termios.TCSADRAIN, self._saved)
-        except termios.error:
-            pass  # the terminal itself is gone
 
     def _end(self) -> None:
         self.ended = True
         self._loop.unwatch(0)
         self._loop.unwatch(self._master_fd)
         os.close(self._master_fd)
+        try:
+            termios.tcsetattr(0, termios.TCSADRAIN, self._saved)
+        except termios.error:
+            pass  # the terminal itself is gone
 
     def _read_typed(self) -> None:
         try:

@@ -140,10 +140,19 @@ class _Work:
             quiet=self._options.quiet,
             trace=self._options.trace,
         )
-        member.fork(options, self._output_fds(member))
+        output_fds = self._output_fds(member)
+        member.fork(options, output_fds, self._own_fds())
+        for fd in set(output_fds) - {1, 2}:
+            os.close(fd)
         assert member.link is not None  # noqa: S101 - the fork made it
         self._loop.watch(member.link.fileno(), lambda _events: self._receive(member))
         self._loop.watch(member.pidfd, lambda _events: self._member_ended(member))
+
+    def _own_fds(self) -> list[int]:
+        """What no supervisor may inherit."""
+        links = [member.link.fileno() for member in self._members if member.link is not None and member.pid]
+        answer = [self._answer.write_fd] if self._answer else []
+        return links + answer
 
     def _program_fds(self) -> tuple[int, int, int]:
         """What the program gets without a terminal of its own; several programs do not share a stdin."""
@@ -161,7 +170,6 @@ class _Work:
         os.set_blocking(read_fd, False)
         self._print_fd = read_fd
         self._loop.watch(read_fd, lambda _events: self._print())
-        self._write_fd = write_fd
         return (write_fd, write_fd)
 
     def _receive(self, member: Member) -> None:

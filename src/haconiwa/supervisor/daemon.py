@@ -13,10 +13,14 @@ if TYPE_CHECKING:
 
 
 class Report:
-    """A pipe from the barn in the background to the caller in the foreground."""
+    """A pipe from the barn in the background to the caller in the foreground.
+
+    Attributes:
+        write_fd: Held by the barn alone, so that the caller sees when it is gone.
+    """
 
     def __init__(self) -> None:
-        self._read_fd, self._write_fd = os.pipe()
+        self._read_fd, self.write_fd = os.pipe()
 
     def wait(self, show: Callable[[str], None]) -> int:
         """In the caller: wait for the outcome and show it.
@@ -24,7 +28,7 @@ class Report:
         Returns:
             The exit status; 125 when the barn died without a word.
         """
-        os.close(self._write_fd)
+        os.close(self.write_fd)
         content = b""
         while chunk := os.read(self._read_fd, 65536):
             content += chunk
@@ -40,10 +44,10 @@ class Report:
     def send(self, status: int, lines: list[str]) -> None:
         """In the barn: let the caller go. A caller that is gone needs no answer."""
         try:
-            os.write(self._write_fd, "\n".join([str(status), *lines]).encode("utf-8", "surrogateescape"))
+            os.write(self.write_fd, "\n".join([str(status), *lines]).encode("utf-8", "surrogateescape"))
         except BrokenPipeError:
             pass
-        os.close(self._write_fd)
+        os.close(self.write_fd)
         os.close(self._read_fd)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 
-from haconiwa.errors import EXIT_FAILURE
+from haconiwa.errors import EXIT_FAILURE, InternalError
+from haconiwa.spec.record import replace
 from haconiwa.supervisor import link as barn_link
 from haconiwa.supervisor.link import FAILED, UP, make_link
 from haconiwa.supervisor.supervisor import Supervisor, report
@@ -50,17 +51,23 @@ class Member:
         """Whether its start has come to an end, well or not."""
         return bool(self.container_pid or self.failure) or self.exit_status is not None
 
-    def fork(self, options: SupervisorOptions, output_fds: tuple[int, int]) -> None:
+    def fork(self, options: SupervisorOptions, output_fds: tuple[int, int], barn_fds: list[int]) -> None:
         """Start the supervisor.
 
         Args:
             options: How it works.
             output_fds: What becomes its stdout and stderr; its stdin is /dev/null.
+            barn_fds: Descriptors that only the barn may hold, so that their other ends see when it is gone.
         """
         self.link, supervisor_end = make_link()
+        # until the supervisor has its own handlers, a signal meant for it must wait
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         pid = os.fork()
         if pid == 0:
-            _run_supervisor(Supervisor, self.spec, self._steps, supervisor_end, options, output_fds)
+            for fd in (self.link.fileno(), *barn_fds):
+                os.close(fd)
+            _run_supervisor(self.spec, self._steps, supervisor_end, options, output_fds)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         supervisor_end.close()
         self.pid = pid
         self.pidfd = os.pidfd_open(pid)
@@ -104,7 +111,6 @@ class Member:
 
 
 def _run_supervisor(
-    supervisor: type[Supervisor],
     spec: ContainerSpec,
     steps: list[Step],
     link: socket,
@@ -115,14 +121,15 @@ def _run_supervisor(
     status = EXIT_FAILURE
     try:
         null_fd = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-        options = _keep_stdio(options)
+        # the program's streams move out of the way of the supervisor's own
+        options = replace(options, stdio_fds=tuple(os.dup(fd) for fd in options.stdio_fds))
         for number, fd in enumerate((null_fd, *output_fds)):
             os.dup2(fd, number)
         os.chdir("/")
-        status = supervisor(spec, steps, link, options).run()
+        supervisor = Supervisor(spec, steps, link, options)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        status = supervisor.run()
     except Exception as error:
-        from haconiwa.errors import InternalError
-
         report(InternalError("the supervisor failed", why=f"{type(error).__name__}: {error}", subject=spec.name))
         if options.trace:
             import traceback
@@ -130,10 +137,3 @@ def _run_supervisor(
             traceback.print_exc()
     finally:
         os._exit(status)
-
-
-def _keep_stdio(options: SupervisorOptions) -> SupervisorOptions:
-    """The program's streams moved out of the way of the supervisor's own."""
-    from haconiwa.spec.record import replace
-
-    return replace(options, stdio_fds=tuple(os.dup(fd) for fd in options.stdio_fds))

@@ -1,0 +1,145 @@
+"""``haconiwa attach``: run a command in a running container."""
+
+from __future__ import annotations
+
+import os
+import signal
+from types import SimpleNamespace
+
+from haconiwa.cli.privilege import require_root
+from haconiwa.errors import EXIT_USAGE, ConfigError, Problem
+from haconiwa.host.loop import Loop
+from haconiwa.isolation.step import Site
+from haconiwa.lifecycle.attach import AttachRequest, plan_attach
+from haconiwa.lifecycle.container import Container
+from haconiwa.lifecycle.relay import Relay
+from haconiwa.lifecycle.state import find_states
+from haconiwa.spec.values import Refused, capability, environ_key, environ_value, owner_id
+from haconiwa.supervisor.link import make_link, receive
+from haconiwa.supervisor.signals import Signals
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
+    from haconiwa.cli.arguments import Parser
+    from haconiwa.cli.output import Output
+    from haconiwa.lifecycle.state import State
+
+DESCRIPTION = """\
+Run a command in a running container, joined to all of its namespaces and groups, with the same privileges, limits and
+environment as its first process. Without a command it is the shell that the container has: /bin/bash, else /bin/sh.
+The haco file is not executed. The exit status is the command's, 128+n when signal n ended it."""
+EPILOG = """\
+examples:
+  haconiwa attach web                      a shell in the container "web"
+  haconiwa attach web.haco -- ps           by the file it was started from
+  haconiwa attach -u nobody web -- id      as another user of the container's"""
+TAKES_COMMAND = True
+
+
+def add_arguments(parser: Parser) -> None:
+    """The command's own arguments."""
+    parser.add_argument("container", metavar="FILE|NAME", help="the container, or the haco file it was started from")
+    parser.add_argument("-t", "--target", type=int, metavar="PID", help="join this process of the container's instead")
+    parser.add_argument("-n", "--name", help="which container of a file that has several")
+    parser.add_argument("-A", "--allow", metavar="CAPS", help="capabilities to give in addition, with commas")
+    parser.add_argument("-D", "--drop", metavar="CAPS", help="capabilities to take away, with commas")
+    parser.add_argument("-u", "--uid", metavar="USER", help="number, or a name of the container's passwd")
+    parser.add_argument("-g", "--gid", metavar="GROUP", help="number, or a name of the container's group")
+    parser.add_argument("-w", "--workdir", metavar="DIR", help="working directory in the container")
+    parser.add_argument("-e", "--env", metavar="NAME=VALUE", action="append", help="set a variable; may be repeated")
+
+
+def run(arguments: SimpleNamespace, output: Output) -> int:
+    """Attach, and wait for the command's end."""
+    require_root("attach")
+    state = choose(find_states(arguments.container), arguments.name, output)
+    if state is None:
+        return EXIT_USAGE
+    terminal = os.isatty(0) and os.isatty(1)
+    request = AttachRequest(
+        command=tuple(arguments.command),
+        target_pid=arguments.target,
+        allow=_capabilities("--allow", arguments.allow),
+        drop=_capabilities("--drop", arguments.drop),
+        uid=_checked("--uid", owner_id, arguments.uid) if arguments.uid is not None else None,
+        gid=_checked("--gid", owner_id, arguments.gid) if arguments.gid is not None else None,
+        workdir=arguments.workdir,
+        environ=_environ(arguments.env or []),
+        term=os.environ.get("TERM") if terminal else None,
+    )
+    spec, steps = plan_attach(state, request)
+    return _run(Container(spec, steps, Site(spec), 2 if arguments.debug else -1), terminal)
+
+
+def choose(states: list[State], name: str | None, output: Output) -> State | None:
+    """The one container that is meant; None after saying which there are."""
+    if name is not None:
+        states = [state for state in states if state.name == name]
+        if not states:
+            raise ConfigError(Problem(f'no container "{name}" of that file runs'))
+    if len(states) > 1:
+        output.say("several containers run from that file, choose one with -n:")
+        for state in states:
+            output.say(f"  {state.name}")
+        return None
+    return states[0]
+
+
+def _run(container: Container, terminal: bool) -> int:
+    ours, theirs = make_link()
+    if terminal:
+        container.site.terminal_socket = theirs
+    try:
+        container.start()
+        theirs.close()
+        if terminal:
+            _relay(container, receive(ours)[2])
+        return container.reap()
+    except BaseException:
+        container.kill()
+        if container.pidfd >= 0:
+            container.reap()
+        raise
+    finally:
+        container.clean_up()
+
+
+def _relay(container: Container, master_fd: int) -> None:
+    """Join the terminals until the command has ended."""
+    loop = Loop()
+    signals = Signals((signal.SIGWINCH,))
+    relay = Relay(loop, master_fd, container.kill, container.kill)
+    ended = []
+    loop.watch(container.pidfd, lambda _events: ended.append(True))
+    loop.watch(signals.fd, lambda _events: relay.resize() if signals.take() else None)
+    try:
+        loop.run_until(lambda: bool(ended))
+    finally:
+        relay.close()
+        signals.close()
+
+
+def _checked(option: str, parse: Callable[[object], T], word: str) -> T:
+    try:
+        return parse(word)
+    except Refused as error:
+        raise ConfigError(Problem(f'{option} "{word}" {error}')) from None
+
+
+def _capabilities(option: str, words: str | None) -> frozenset[str]:
+    return frozenset(_checked(option, capability, word) for word in (words or "").split(",") if word)
+
+
+def _environ(pairs: list[str]) -> dict[str, str]:
+    environ = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise ConfigError(Problem(f'--env "{pair}" is not NAME=VALUE'))
+        environ[_checked("--env", environ_key, name)] = _checked("--env", environ_value, value)
+    return environ

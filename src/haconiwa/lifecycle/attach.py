@@ -1,0 +1,220 @@
+"""Running another program in a container: joined to everything of it, confined like its first process.
+
+The plan is walked by the same `Container` as a start; only the steps differ. All that is needed of the host is opened
+before the container's namespaces are entered, and what confines the program comes from the recorded configuration,
+because the first process itself may have changed what it shows of its own.
+"""
+
+from __future__ import annotations
+
+import os
+
+from haconiwa.errors import ContainerError
+from haconiwa.isolation import capabilities, ids, process, rlimits, rootfs, terminal
+from haconiwa.isolation.cgroups import JoinCgroup
+from haconiwa.isolation.groups import member_pids
+from haconiwa.isolation.namespaces import FLAGS, BecomeMappedRoot, LeavePidNamespace
+from haconiwa.isolation.step import INSIDE, SUPERVISOR, Site, Step
+from haconiwa.kernel.capabilities import full_mask, to_names
+from haconiwa.kernel.namespaces import CLONE, setns
+from haconiwa.lifecycle.identity import identify, open_pidfd
+from haconiwa.lifecycle.imports import RefuseImports
+from haconiwa.lifecycle.program import ExecuteProgram, HandOver
+from haconiwa.spec.model import CapabilitiesSpec, ContainerSpec, RlimitSpec, UserSpec
+from haconiwa.spec.record import Record, replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from haconiwa.lifecycle.state import State
+
+SHELLS = (("/bin/bash",), ("/bin/sh",))
+"""What is run when no command is given: the first that the container has."""
+
+
+class AttachRequest(Record):
+    """What to run and as whom.
+
+    Attributes:
+        command: argv; empty for the first of `SHELLS`.
+        target_pid: Another process of the container to join, as the host sees it; None joins its first.
+        allow, drop: Capabilities more or fewer than the first process was given.
+        uid, gid: Instead of the container's own.
+        workdir: Instead of the container's own.
+        environ: Over the container's own.
+        term: The caller's TERM.
+    """
+
+    command: tuple[str, ...] = ()
+    target_pid: int | None = None
+    allow: frozenset[str] = frozenset()
+    drop: frozenset[str] = frozenset()
+    uid: int | str | None = None
+    gid: int | str | None = None
+    workdir: str | None = None
+    environ: Mapping[str, str]
+    term: str | None = None
+
+
+class OpenTarget(Step):
+    """Open the process to join and its root, and check that it is one of the container's."""
+
+    __slots__ = ("pid", "state")
+
+    def __init__(self, state: State, target_pid: int | None) -> None:
+        super().__init__(SUPERVISOR)
+        self.state = state
+        self.pid = state.init.pid if target_pid is None else target_pid
+
+    def describe(self) -> str:
+        return f"open the process {self.pid}"
+
+    def execute(self, site: Site) -> None:
+        if self.pid == self.state.init.pid:
+            pidfd = open_pidfd(self.state.init)
+        else:
+            pidfd = self._open_member()
+        if pidfd < 0:
+            raise ContainerError("is not running", subject=self.state.name)
+        site.trees["target"] = pidfd
+        flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+        site.root_fd = site.trees["root"] = os.open(f"/proc/{self.pid}/root", flags)
+
+    def _open_member(self) -> int:
+        try:
+            target = identify(self.pid)
+        except (OSError, ValueError):
+            target = None
+        if target is None or not any(self.pid in member_pids(path) for path in self.state.cgroups):
+            raise ContainerError(f"has no process {self.pid}", subject=self.state.name)
+        return open_pidfd(target)
+
+
+class OpenGroups(Step):
+    """Open the container's groups, to be born in the v2 one and to join the v1 ones."""
+
+    __slots__ = ("paths",)
+
+    def __init__(self, paths: tuple[str, ...]) -> None:
+        super().__init__(SUPERVISOR)
+        self.paths = paths
+
+    def describe(self) -> str:
+        return f"open the cgroups {' '.join(self.paths)}"
+
+    def execute(self, site: Site) -> None:
+        for path in self.paths:
+            if os.path.exists(f"{path}/tasks"):
+                site.tasks_fds.append(os.open(f"{path}/tasks", os.O_WRONLY | os.O_CLOEXEC))
+            else:
+                site.cgroup_fd = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+class JoinPidNamespace(Step):
+    """Let the next child be born in the container's pid namespace."""
+
+    def __init__(self) -> None:
+        super().__init__(SUPERVISOR)
+
+    def describe(self) -> str:
+        return "enter the container's pid namespace"
+
+    def execute(self, site: Site) -> None:
+        setns(site.trees["target"], CLONE.NEWPID)
+
+
+class JoinNamespaces(Step):
+    """Enter the other namespaces of the container, all at once, in the order the kernel knows."""
+
+    __slots__ = ("names",)
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        super().__init__(INSIDE)
+        self.names = names
+
+    def describe(self) -> str:
+        return f"enter the container's namespaces {' '.join(self.names)}"
+
+    def execute(self, site: Site) -> None:
+        flags = CLONE(0)
+        for name in self.names:
+            flags |= FLAGS[name]
+        setns(site.trees["target"], flags)
+
+
+class EnterRoot(Step):
+    """Take the container's root as the root."""
+
+    def __init__(self) -> None:
+        super().__init__(INSIDE)
+
+    def describe(self) -> str:
+        return "enter the container's root"
+
+    def execute(self, site: Site) -> None:
+        os.fchdir(site.root_fd)
+        os.chroot(".")
+
+
+def plan_attach(state: State, request: AttachRequest) -> tuple[ContainerSpec, list[Step]]:
+    """Every step of an attach, in order, and the spec of what it starts.
+
+    Args:
+        state: The container.
+        request: What to run in it.
+    """
+    spec = _confinement(state.config, request)
+    unshared = [*state.config["namespaces"], *(joined["type"] for joined in state.config["joined_namespaces"])]
+    others = tuple(name for name in unshared if name != "pid")
+    programs = (request.command,) if request.command else SHELLS
+    steps: list[Step] = [OpenTarget(state, request.target_pid), OpenGroups(state.cgroups)]
+    if "pid" in unshared:
+        steps += [JoinPidNamespace(), LeavePidNamespace()]
+    steps += [*process.plan_child(spec), *_joining_groups(state), RefuseImports()]
+    if others:
+        steps.append(JoinNamespaces(others))
+    if "user" in others:
+        steps.append(BecomeMappedRoot())
+    steps += [EnterRoot(), *terminal.plan(spec), *ids.plan_lookup(spec)]
+    steps += [*rlimits.plan_raising(spec), *capabilities.plan_bounding(spec), *ids.plan(spec)]
+    steps += [*capabilities.plan(spec), *process.plan_last(spec), *rootfs.plan_workdir(spec), *rlimits.plan(spec)]
+    return spec, [*steps, HandOver(), ExecuteProgram(programs, spec.environ, request.term)]
+
+
+def _joining_groups(state: State) -> list[Step]:
+    return [JoinCgroup()] if any(os.path.exists(f"{path}/tasks") for path in state.cgroups) else []
+
+
+def _confinement(config: Mapping[str, Any], request: AttachRequest) -> ContainerSpec:
+    """What confines the container's first process, with the changes asked for. It makes no namespaces of its own."""
+    own = config["user"]
+    user = UserSpec(uid=own["uid"], gid=own["gid"], groups=tuple(own["groups"]))
+    if request.uid is not None:
+        user = UserSpec(uid=request.uid, gid=request.gid)
+    elif request.gid is not None:
+        user = replace(user, gid=request.gid)
+    return ContainerSpec(
+        name=config["name"],
+        environ={**config["environ"], **request.environ},
+        workdir=request.workdir or config["workdir"],
+        user=user,
+        rlimits=tuple(RlimitSpec(name=r["name"], soft=r["soft"], hard=r["hard"]) for r in config["rlimits"]),
+        capabilities=_capabilities(config["capabilities"], request),
+        no_new_privs=config["no_new_privs"],
+        stdio={},
+        metadata={},
+        sources={},
+    )
+
+
+def _capabilities(config: Mapping[str, Any], request: AttachRequest) -> CapabilitiesSpec:
+    ambient = frozenset(config["ambient"]) - request.drop
+    if config["bounding"] is None:
+        if not request.drop:
+            return CapabilitiesSpec(bounding=None, ambient=ambient)
+        kept = frozenset(to_names(full_mask()))
+    else:
+        kept = frozenset(config["bounding"])
+    return CapabilitiesSpec(bounding=(kept | request.allow) - request.drop, ambient=ambient)
