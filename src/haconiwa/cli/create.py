@@ -47,5 +47,6 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
         path = container.rootfs.path if container.rootfs else ""
         # containers of a barn may share a root: --force must not make it again for each
         create(container, progress, force=arguments.force and path not in made, provision=not arguments.no_provision)
-        made.add(path)
+        if container.bootstrap and not container.bootstrap.skip:
+            made.add(path)
     return 0

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-from haconiwa.cli.output import Output, print_error
-from haconiwa.errors import EXIT_USAGE, HaconiwaError, InternalError
+from haconiwa.cli.output import Output, flush, print_error
+from haconiwa.errors import EXIT_FAILURE, EXIT_USAGE, HaconiwaError, InternalError, describe_errno
 from haconiwa.kernel.files import CLOSE_RANGE, MAX_FD, close_range
 
 TYPE_CHECKING = False
@@ -42,9 +42,12 @@ def main() -> NoReturn:
     _guard_descriptors()
     status = _run(sys.argv[1:])
     try:
-        sys.stdout.flush()
+        flush()
     except BrokenPipeError:
         pass  # whoever read has seen enough
+    except OSError as error:
+        print_error(HaconiwaError("cannot write the output", why=describe_errno(error.errno or 0)))
+        status = EXIT_FAILURE
     # The interpreter's own farewell takes 2 ms and has nothing left to do.
     os._exit(status)
 
@@ -113,7 +116,8 @@ def load_command(name: str) -> ModuleType:
 
 def _print_help(status: int) -> int:
     other_names = {name: alias for alias, name in ALIASES.items()}
-    lines = ["usage: haconiwa [--debug] [--quiet] COMMAND ...", "", "Linux containers that you program.", "", "commands:"]
+    lines = ["usage: haconiwa [--debug] [--quiet] COMMAND ...", "", "Linux containers that you program.", ""]
+    lines.append("commands:")
     for name, summary in COMMANDS.items():
         alias = f" (also: {other_names[name]})" if name in other_names else ""
         lines.append(f"  {name:<10} {summary}{alias}")

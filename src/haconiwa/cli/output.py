@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from haconiwa.errors import HaconiwaError
+from haconiwa.errors import HaconiwaError, HostError, describe_errno
 
 _RED = "\x1b[31;1m"
 _PLAIN = "\x1b[0m"
@@ -28,13 +28,36 @@ class Output:
 
     def result(self, text: str) -> None:
         """What the command was asked for, on stdout."""
-        sys.stdout.write(f"{text}\n")
+        _write(1, text)
 
     def say(self, text: str) -> None:
         """A message about what is done."""
         if not self.quiet:
-            sys.stdout.flush()
-            os.write(message_fd(), f"{text}\n".encode("utf-8", "surrogateescape"))
+            _write(message_fd(), text)
+
+
+def _write(fd: int, text: str) -> None:
+    """Write a line after what a haco file has printed.
+
+    Raises:
+        BrokenPipeError: Nobody reads.
+        HostError: It cannot be written.
+    """
+    data = f"{text}\n".encode("utf-8", "surrogateescape")
+    try:
+        flush()
+        while data:
+            data = data[os.write(fd, data) :]
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise HostError("cannot write the output", why=describe_errno(error.errno or 0)) from None
+
+
+def flush() -> None:
+    """Let go what was printed so far; stdout is None when the program was started without one."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
 
 
 def print_error(error: HaconiwaError) -> None:
@@ -42,10 +65,13 @@ def print_error(error: HaconiwaError) -> None:
     lines = error.lines()
     if colours(2):
         lines = [line.replace("error:", f"{_RED}error:{_PLAIN}", 1) for line in lines]
-    sys.stdout.flush()
+    try:
+        flush()
+    except OSError:
+        pass  # the error is more important
     os.write(2, "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))
 
 
 def colours(fd: int) -> bool:
-    """Whether a stream may be coloured: a terminal, and NO_COLOR is not set. See: https://no-color.org"""
+    """Whether a stream may be coloured: a terminal, and NO_COLOR is not set. See: https://no-color.org."""
     return os.isatty(fd) and not os.environ.get("NO_COLOR")

@@ -14,4 +14,5 @@ def require_root(command: str) -> None:
         HostError: The caller is not root.
     """
     if os.geteuid() != 0:
-        raise HostError(f"cannot {command} as user {os.geteuid()}", why="it needs root", hint=f"sudo haconiwa {command} …")
+        hint = f"sudo haconiwa {command} …"
+        raise HostError(f"cannot {command} as user {os.geteuid()}", why="it needs root", hint=hint)

@@ -1,0 +1,56 @@
+"""``haconiwa provision``: furnish an existing root file system again."""
+
+from __future__ import annotations
+
+from haconiwa.build.provision import provision
+from haconiwa.cli.privilege import require_root
+from haconiwa.cli.progress import Progress
+from haconiwa.cli.start import select
+from haconiwa.dsl.load import load_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import SimpleNamespace
+
+    from haconiwa.cli.arguments import Parser
+    from haconiwa.cli.output import Output
+
+DESCRIPTION = """\
+Run the provisioning steps of a haco file in its existing root file system, in their order, up to the first that fails.
+
+Each step runs in a container of its own with the host's network, so that package managers work. Steps are named by
+run_shell(code, name="…") and run_python(fn, name="…"); without a name the first is shell-1 or python-1, and so on."""
+EPILOG = """\
+examples:
+  haconiwa provision web.haco                    every step
+  haconiwa provision -r packages,users web.haco  these two"""
+
+
+def add_arguments(parser: Parser) -> None:
+    """The command's own arguments."""
+    parser.add_argument("file", metavar="FILE", help="the haco file")
+    parser.add_argument("-r", "--run-only", metavar="NAME,NAME", type=_names, default=(), help="only these steps")
+    parser.add_argument("-n", "--name", help="only this container of the file")
+
+
+def run(arguments: SimpleNamespace, output: Output) -> int:
+    """Provision one after the other; what several containers share is done once."""
+    spec = select(load_file(arguments.file), arguments.name)
+    require_root("provision")
+    done = set()
+    for container in spec.containers:
+        job = (container.rootfs, container.provision)
+        if job not in done:
+            done.add(job)
+            provision(container, Progress(output), only=arguments.run_only)
+    return 0
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(text.split(","))
+    if not all(names):
+        raise ValueError(text)
+    return names
+
+
+_names.__name__ = "list of names"  # what argparse calls a value that is none

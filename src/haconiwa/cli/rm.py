@@ -1,0 +1,49 @@
+"""``haconiwa rm``: remove the root file system of a haco file."""
+
+from __future__ import annotations
+
+import os
+
+from haconiwa.build.remove import remove
+from haconiwa.cli.privilege import require_root
+from haconiwa.cli.start import select
+from haconiwa.dsl.load import load_file
+from haconiwa.errors import ConfigError, Problem
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import SimpleNamespace
+
+    from haconiwa.cli.arguments import Parser
+    from haconiwa.cli.output import Output
+
+DESCRIPTION = """\
+Remove the root file system of a haco file, and what haconiwa has recorded about it. The file itself stays.
+
+Refused while a container runs in it, while something is mounted below it, and for a directory that haconiwa has not
+made. A link in it is removed, not followed."""
+EPILOG = """\
+examples:
+  haconiwa rm web.haco
+  haconiwa rm --force web.haco          also a directory that you have made yourself"""
+
+
+def add_arguments(parser: Parser) -> None:
+    """The command's own arguments."""
+    parser.add_argument("file", metavar="FILE", help="the haco file")
+    parser.add_argument("--force", action="store_true", help="also a directory that haconiwa has not made")
+    parser.add_argument("-n", "--name", help="only the root file system of this container")
+
+
+def run(arguments: SimpleNamespace, output: Output) -> int:
+    """Remove each root once."""
+    spec = select(load_file(arguments.file), arguments.name)
+    paths = dict.fromkeys(container.rootfs.path for container in spec.containers if container.rootfs)
+    if not paths:
+        raise ConfigError(Problem(f'"{spec.file}" has no chroot_to, there is nothing to remove'))
+    require_root("rm")
+    for path in paths:
+        was_there = os.path.lexists(path)
+        remove(path, force=arguments.force)
+        output.say(f"Removed rootfs {path}" if was_there else f"There is no rootfs {path}")
+    return 0

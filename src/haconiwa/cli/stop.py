@@ -1,0 +1,72 @@
+"""``haconiwa stop``: end containers whatever they do."""
+
+from __future__ import annotations
+
+from haconiwa.cli.privilege import require_root
+from haconiwa.cli.targets import add_target, find, seconds
+from haconiwa.errors import ContainerError
+from haconiwa.lifecycle.state import live_status
+from haconiwa.lifecycle.stop import forget, stop
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import SimpleNamespace
+
+    from haconiwa.cli.arguments import Parser
+    from haconiwa.cli.output import Output
+    from haconiwa.lifecycle.state import State
+
+DESCRIPTION = """\
+End a container: TERM to its first process, and after the timeout KILL to everything in it. When stop returns 0, it is
+gone, its teardown hooks have run, and nothing of it is left.
+
+Given a haco file, all containers that were started from it are stopped, one after the other. A first process without
+a handler for TERM would never notice it, as the kernel protects PID 1; it gets KILL at once."""
+EPILOG = """\
+examples:
+  haconiwa stop web                     by name
+  haconiwa stop web.haco                all containers of a file
+  haconiwa stop -T 60 web               with more time to end by itself"""
+
+
+def add_arguments(parser: Parser) -> None:
+    """The command's own arguments."""
+    add_target(parser)
+    parser.add_argument(
+        "-T", "--timeout", metavar="SECONDS", type=seconds, default=10.0, help="time for TERM (default: 10)"
+    )
+
+
+def run(arguments: SimpleNamespace, output: Output) -> int:
+    """Stop one after the other; what cannot be stopped does not keep the others running."""
+    require_root("stop")
+    failures = []
+    for state in find(arguments.target, arguments.name):
+        try:
+            _stop(state, max(0.0, arguments.timeout), output)
+        except ContainerError as error:
+            failures.append(error)
+    report_all(failures)
+    return 0
+
+
+def _stop(state: State, timeout_s: float, output: Output) -> None:
+    if live_status(state) == "stopped":
+        forget(state)
+        output.say(f"{state.name}: had ended already")
+    else:
+        stop(state, timeout_s, output.say)
+
+
+def report_all(failures: list[ContainerError]) -> None:
+    """Print every failure but the last and raise that.
+
+    Raises:
+        ContainerError: There was one.
+    """
+    from haconiwa.cli.output import print_error
+
+    for error in failures[:-1]:
+        print_error(error)
+    if failures:
+        raise failures[-1]

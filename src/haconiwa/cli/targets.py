@@ -1,0 +1,98 @@
+"""Which containers a command line means: by name, or by the haco file they were started from, which is not executed."""
+
+from __future__ import annotations
+
+import os
+
+from haconiwa.errors import ConfigError, ContainerError, HostError, Problem
+from haconiwa.lifecycle.state import State, find_states, list_states
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from haconiwa.cli.arguments import Parser
+
+_YEAR_S = 366 * 24 * 3600
+
+
+def add_target(parser: Parser) -> None:
+    """The arguments that name containers."""
+    parser.add_argument("target", metavar="FILE|NAME", help="a container's name, or the haco file it was started from")
+    parser.add_argument("-n", "--name", help="of a file's containers only this one")
+
+
+def add_target_pid(parser: Parser) -> None:
+    """The option that tells containers apart by a pid."""
+    parser.add_argument(
+        "-t", "--target", dest="pid", metavar="PID", type=int,
+        help="of a file's containers only the one with this pid, or with this supervisor",
+    )  # fmt: skip
+
+
+def seconds(text: str) -> float:
+    """A number of seconds of a command line, at most a year.
+
+    Raises:
+        ValueError: It is none.
+    """
+    value = float(text)
+    if not abs(value) <= _YEAR_S:
+        raise ValueError(text)
+    return value
+
+
+def all_states() -> list[State]:
+    """Every recorded container, oldest first.
+
+    Raises:
+        HostError: The caller may not know.
+    """
+    try:
+        return list_states()
+    except PermissionError:
+        raise _not_allowed() from None
+
+
+def find(word: str, name: str | None = None, pid: int | None = None) -> list[State]:
+    """The containers that are meant, oldest first.
+
+    Args:
+        word: A container's name, or the path of its haco file.
+        name: Only the container of that name.
+        pid: Only the container with this first process or this supervisor, host pids.
+
+    Raises:
+        ContainerError: There is none.
+        HostError: The caller may not know.
+    """
+    try:
+        found = find_states(word)
+    except PermissionError:
+        raise _not_allowed() from None
+    chosen = [state for state in found if name in (None, state.name)]
+    chosen = [state for state in chosen if pid in (None, state.init.pid, state.supervisor.pid)]
+    if not chosen:
+        wanted = " and ".join(f'{kind} "{value}"' for kind, value in (("name", name), ("pid", pid)) if value)
+        raise ContainerError(f'"{word}" has no container with {wanted}', hint=f"it has: {_names(found)}")
+    return chosen
+
+
+def only_one(states: Sequence[State], word: str) -> State:
+    """The only container of several that a command needs.
+
+    Raises:
+        ConfigError: There is more than one.
+    """
+    if len(states) > 1:
+        what = f'"{word}" has {len(states)} containers: {_names(states)}'
+        raise ConfigError(Problem(what, hint="choose one with -n NAME"))
+    return states[0]
+
+
+def _names(states: Sequence[State]) -> str:
+    return ", ".join(state.name for state in states)
+
+
+def _not_allowed() -> HostError:
+    return HostError(f"cannot look for containers as user {os.geteuid()}", why="it needs root", hint="run it with sudo")
