@@ -43,13 +43,16 @@ def compile_source(source: Source) -> CodeType:
         raise ConfigError(f'"{source.file}" cannot be compiled: {describe(error)}') from None
 
 
-def execute(source: Source, load: Loading, module_name: str) -> None:
+def execute(source: Source, load: Loading, module_name: str) -> bool:
     """Run a file; what it sets ends in the load, and so does what is wrong with it.
 
     Args:
         source: The file.
         load: Its load.
         module_name: Under which it is found in ``sys.modules``.
+
+    Returns:
+        Whether the file came to its end.
     """
     code = compile_source(source)
     module = ModuleType(module_name)
@@ -59,10 +62,12 @@ def execute(source: Source, load: Loading, module_name: str) -> None:
     undo = _prepare_imports(load)
     try:
         exec(code, module.__dict__)
+        return True
     except KeyboardInterrupt:
         raise
     except BaseException as error:
         _record(load, error)
+        return False
     finally:
         undo()
         loading.enter(outer)

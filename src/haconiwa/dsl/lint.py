@@ -109,6 +109,8 @@ def _lacks_function(call: ast.Call, builders: set[str]) -> bool:
     before = DECORATORS.get(_dotted(call.func).rpartition(".")[2])
     if before is None or not _is_setting(call.func, builders):
         return False
+    if any(isinstance(argument, ast.Starred) for argument in call.args):
+        return False
     return len(call.args) <= before and not any(keyword.arg in (None, "function") for keyword in call.keywords)
 
 

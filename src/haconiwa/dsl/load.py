@@ -9,7 +9,7 @@ from haconiwa.dsl.execute import execute
 from haconiwa.dsl.freeze import freeze
 from haconiwa.dsl.loading import Loading
 from haconiwa.dsl.source import Source, read_source
-from haconiwa.errors import Problem
+from haconiwa.errors import ConfigError, Problem
 from haconiwa.host.paths import global_config
 from haconiwa.spec.model import BarnSpec, Defaults
 from haconiwa.spec.validate import validate
@@ -30,11 +30,10 @@ def load_file(path: str) -> BarnSpec:
     defaults = load_defaults()
     source = read_source(path, defaults.trusted_uids)
     load = Loading(source.file, source.real_file, defaults)
-    execute(source, load, "__haco__")
-    if load.barn is None:
-        if not load.problems:
-            load.problems.append(Problem(f'"{path}" defines no container', None, "with define() as config: …"))
+    if not execute(source, load, "__haco__"):
         raise load.error()
+    if load.barn is None:
+        raise ConfigError(Problem(f'"{path}" defines no container', None, "with define() as config: …"))
     spec = freeze(load.barn)
     # What follows from a setting that was refused is not worth a line: "strategy: is not set".
     refused = {problem.what.partition(":")[0] for problem in load.problems}

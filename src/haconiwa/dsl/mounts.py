@@ -86,14 +86,16 @@ class MountSettings(Node):
                 from haconiwa.dsl.unknown import refuse_keywords
 
                 refuse_keywords(self, "add_mount_point", later)
-            if data and options:
+            bind = fs is None
+            words = [given for given in (_options(options, bind=bind), _options(data, bind=bind)) if given]
+            if len(words) > 1:
                 raise Refused("options= and data= are the same: give one")
             mount = MountSpec(
-                kind="bind" if fs is None else "filesystem",
-                source=host_path(src) if fs is None else word(src, "the file system's source"),
+                kind="bind" if bind else "filesystem",
+                source=host_path(src) if bind else word(src, "the file system's source"),
                 destination=_destination(to),
-                fstype="" if fs is None else word(fs, "the name of a file system"),
-                options=_options(data or options, bind=fs is None),
+                fstype="" if bind else word(fs, "the name of a file system"),
+                options="".join(words),
                 readonly=boolean(readonly),
                 optional=boolean(optional),
                 recursive=boolean(recursive),

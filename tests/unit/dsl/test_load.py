@@ -234,7 +234,7 @@ def test_lines_of_a_helper_module(problems: Problems, tmp_path: Path) -> None:
         ("import json\njson.loads('[')\n", ["test.haco:2: JSONDecodeError: Expecting value: line 1 column 2 (char 1)"]),
         ("import nothing_like_it\n", ["test.haco:1: ModuleNotFoundError: No module named 'nothing_like_it'"]),
         ("class E(Exception):\n    def __str__(self): raise E\nraise E\n", ["test.haco:3: E"]),
-        ("raise ValueError('a\\x1b[2Jb\\n')\n", ["test.haco:1: ValueError: a\\x1b[2Jb\\n"]),
+        ("raise ValueError('a\\x1b[2Jb\\n')\n", ["test.haco:1: ValueError: a\\x1b[2Jb\\x0a"]),
         ("raise GeneratorExit\n", ["test.haco:1: GeneratorExit"]),
         ("from haconiwa import ConfigError\nraise ConfigError('mine')\n", ["test.haco:2: mine"]),
         ("exec('x = = 1')\n", ["<string>:1: invalid Python: invalid syntax"]),
@@ -250,8 +250,8 @@ def test_lines_of_a_helper_module(problems: Problems, tmp_path: Path) -> None:
             "Haconiwa.define do |config|\n  config.name = 'x'\nend\n",
             [
                 (
-                    "test.haco:1: this is a haco file in Ruby, for the haconiwa written in mruby; this one reads Python; "
-                    '"haconiwa new FILE" writes one to start from'
+                    "test.haco:1: this is a haco file in Ruby, for the haconiwa written in mruby; "
+                    'this one reads Python; "haconiwa new FILE" writes one to start from'
                 )
             ],
         ),
