@@ -90,7 +90,9 @@ def test_what_is_loaded_when_the_container_is_cloned(
             config.add_async_hook(print, sec=60)
     """)
     result = tmp_path / "modules"
-    argv = [sys.executable, "-I", "-S", "-B", "-c", WATCHED_START, str(SOURCE), str(result), "start", str(file)]
+    script = tmp_path / "watched.py"  # a file, since what -c is given makes Python 3.13 load linecache
+    script.write_text(WATCHED_START, encoding="ascii")
+    argv = [sys.executable, "-I", "-S", "-B", str(script), str(SOURCE), str(result), "start", str(file)]
     subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, timeout=30)
     loaded = set(result.read_text(encoding="ascii").split())
     own = {name for name in loaded if name.partition(".")[0] == "haconiwa"}
