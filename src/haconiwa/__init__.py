@@ -36,13 +36,14 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> object:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = __import__(_MODULES.get(name, "haconiwa.errors"), fromlist=[name])
-    value: object = getattr(module, name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:
+
+    def __getattr__(name):
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module = __import__(_MODULES.get(name, "haconiwa.errors"), fromlist=[name])
+        globals()[name] = getattr(module, name)
+        return globals()[name]
 
 
 def __dir__() -> list[str]:
