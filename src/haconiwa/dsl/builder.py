@@ -224,11 +224,12 @@ class Definition(Container):
     def define(self) -> Container:
         """Add a container to the barn. It starts from a copy of what the barn has now."""
         with Recording(self, "define", barns_own=True) as where:
-            child = Container(self._load, self)
-            child._sources["define"] = where
-            if self._first_child is None:
-                object.__setattr__(self, "_first_child", where)
-            self._children.append(child)
+            pass
+        child = Container(self._load, self)
+        child._sources["define"] = where
+        if self._first_child is None:
+            object.__setattr__(self, "_first_child", where)
+        self._children.append(child)
         return child
 
     def daemonize(self) -> None:

@@ -29,7 +29,8 @@ def function(value: object, arguments: int, *, coroutine: bool = True) -> Callab
     plain: object = value
     given = arguments
     if issubclass(type(value), MethodType):
-        plain, given = MethodType.__func__.__get__(value), arguments + 1
+        method: Any = value
+        plain, given = method.__func__, arguments + 1
     if isinstance(plain, FunctionType):
         _check_arguments(plain, given, arguments)
         _check_kind(plain.__code__, coroutine)

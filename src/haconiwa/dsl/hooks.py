@@ -121,7 +121,7 @@ class HookSettings(Node):
     add_handler = add_signal_handler
 
 
-def _is_barns(point: object) -> bool:
+def _is_barns(point: Any) -> bool:
     return issubclass(type(point), str) and str.__str__(point) in BARN_POINTS
 
 

@@ -45,15 +45,15 @@ class LiveList(list[str]):
         if value not in self:
             super().append(value)
 
-    def append(self, value: object) -> None:
+    def append(self, value: StrPath) -> None:
         with self._recording():
             super().append(self._parse(value))
 
-    def extend(self, values: Iterable[object]) -> None:
+    def extend(self, values: Iterable[StrPath]) -> None:
         with self._recording():
             super().extend(self._parsed(values))
 
-    def insert(self, index: SupportsIndex, value: object) -> None:
+    def insert(self, index: SupportsIndex, value: StrPath) -> None:
         with self._recording():
             super().insert(index, self._parse(value))
 
@@ -61,7 +61,7 @@ class LiveList(list[str]):
         with self._recording():
             super().__setitem__(index, self._parsed(value) if type(index) is slice else self._parse(value))
 
-    def __iadd__(self, values: Iterable[object]) -> Self:  # type: ignore[override,misc]
+    def __iadd__(self, values: Iterable[StrPath]) -> Self:  # type: ignore[override,misc]
         with self._recording():
             super().extend(self._parsed(values))
         return self
@@ -176,9 +176,9 @@ class ListSetting(Setting["Sequence[StrPath]", LiveList]):
         self._parse_item = parse_item
         self._items = default
 
-    def __get__(self, node: Node, owner: type) -> LiveList:
+    def __get__(self, node: Any, owner: type) -> LiveList:
         if node is None:
-            return self  # type: ignore[unreachable]  # asked for on the class
+            return self  # type: ignore[return-value]  # asked for on the class
         if self._name not in node._values:
             node._values[self._name] = LiveList(node, self._name, self._parse_item, self._items)
         found: LiveList = node._values[self._name]
@@ -196,9 +196,9 @@ class DictSetting(Setting["Mapping[str, DictValue]", LiveDict]):
         self._parse_key = parse_key
         self._parse_value = parse_value
 
-    def __get__(self, node: Node, owner: type) -> LiveDict:
+    def __get__(self, node: Any, owner: type) -> LiveDict:
         if node is None:
-            return self  # type: ignore[unreachable]  # asked for on the class
+            return self  # type: ignore[return-value]  # asked for on the class
         if self._name not in node._values:
             node._values[self._name] = LiveDict(node, self._name, self._parse_key, self._parse_value)
         found: LiveDict = node._values[self._name]

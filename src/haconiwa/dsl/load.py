@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-import haconiwa.dsl.builder  # noqa: F401 - every file needs it, and while one loads no bytecode would be kept
+from haconiwa.dsl.builder import Definition  # imported here: while a file loads, no bytecode would be kept of it
 from haconiwa.dsl.execute import execute
 from haconiwa.dsl.freeze import freeze
 from haconiwa.dsl.loading import Loading
@@ -34,7 +34,11 @@ def load_file(path: str) -> BarnSpec:
         raise load.error()
     if load.barn is None:
         raise ConfigError(Problem(f'"{path}" defines no container', None, "with define() as config: …"))
-    spec = freeze(load.barn)
+    return _check(load, load.barn)
+
+
+def _check(load: Loading, barn: Definition) -> BarnSpec:
+    spec = freeze(barn)
     # What follows from a setting that was refused is not worth a line: "strategy: is not set".
     refused = {problem.what.partition(":")[0] for problem in load.problems}
     load.problems += [problem for problem in validate(spec) if problem.what.partition(":")[0] not in refused]

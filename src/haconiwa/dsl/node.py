@@ -186,9 +186,9 @@ class Setting(Generic[Given, Kept]):
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
 
-    def __get__(self, node: Node, owner: type) -> Kept:
+    def __get__(self, node: Any, owner: type) -> Kept:
         if node is None:
-            return self  # type: ignore[unreachable]  # asked for on the class
+            return self  # type: ignore[return-value]  # asked for on the class
         kept: Kept = node._values.get(self._name, self._default)
         return kept
 

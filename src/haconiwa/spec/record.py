@@ -69,7 +69,7 @@ def replace(record: _T, **changes: object) -> _T:
     return type(record)(**{**{key: getattr(record, key) for key in fields}, **changes})
 
 
-def to_plain(value: object) -> object:
+def to_plain(value: object) -> Any:
     """A record as dicts, lists, strings and numbers, for JSON.
 
     Functions become their qualified name and places ``file:line``.

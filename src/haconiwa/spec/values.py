@@ -14,7 +14,7 @@ from haconiwa.errors import printable
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import TypeVar
+    from typing import Any, TypeVar
 
     T = TypeVar("T")
 
@@ -44,14 +44,14 @@ class Refused(Exception):
         self.hint = hint
 
 
-def show(value: object) -> str:
+def show(value: Any) -> str:
     """A value in a message: short, on one line, without running any of its code."""
     kind = type(value)
     if kind is str:
         text = str.__str__(value)
         return f'"{printable(text[:60])}{"…" if len(text) > 60 else ""}"'
     if kind is int:
-        bits = int.bit_length(value)  # type: ignore[arg-type]
+        bits = int.bit_length(value)
         return repr(value) if bits <= 128 else f"a number of {bits} bits"
     if value is None or kind is bool:
         return repr(value)
@@ -59,7 +59,7 @@ def show(value: object) -> str:
     return f"a value of type {printable(type.__dict__['__name__'].__get__(kind))}"
 
 
-def string(value: object, expected: str = "text") -> str:
+def string(value: Any, expected: str = "text") -> str:
     """A plain ``str``; members of a ``StrEnum`` and other subclasses lose their class."""
     if not issubclass(type(value), str):
         raise Refused(f"expected {expected}, not {show(value)}")

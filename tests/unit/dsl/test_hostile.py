@@ -1,5 +1,6 @@
 """Whatever is given to whatever setting: a spec of plain types, or a problem with its line; never a traceback."""
 # ruff: noqa: E501 - tables are easier to read with one row a line
+# pyright: reportIncompatibleMethodOverride=false, reportIncompatibleVariableOverride=false, reportAssignmentType=false
 # mypy: disable-error-code="misc, override, assignment, call-arg, attr-defined"
 
 from __future__ import annotations

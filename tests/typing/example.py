@@ -1,0 +1,140 @@
+"""A haco file that uses every setting, for the type checkers; `test_typing.py` loads it too."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import assert_type
+
+from haconiwa import Barn, Base, Container, define
+
+CALLS = {"ticks": 0}
+
+
+def hardened(c: Container) -> None:
+    """A helper that is used for several containers."""
+    c.no_new_privs = True
+    c.capabilities.drop("net_raw")
+    c.capabilities.allow("sys_ptrace")
+    c.capabilities.ambient("net_bind_service")
+    c.resource.set_limit("NOFILE", 1024, 4096)
+    c.resource.set_limit("CORE", "unlimited")
+
+
+with define() as config:
+    config.name = "typed"
+    config.hostname = "typed.example"
+    config.domainname = "example"
+    config.init_command = ["/bin/sh", "-c", "true"]
+    config.init_command = "/bin/sh"
+    config.init_command = Path("/bin/sh")
+    config.environ = {"LANG": "C.UTF-8", "PORT": 8080}
+    config.environ["HOME_PAGE"] = "https://example.org/"
+    config.environ.update(EDITOR="vi")
+    config.workdir = "/srv"
+    config.uid = 1000
+    config.uid = "www-data"
+    config.gid = 1000
+    config.groups = ["audio", 44]
+    config.metadata = {"team": "red"}
+    config.container_pid_file = "/run/typed.pid"
+    config.wait_interval = 20
+    config.log_level = "debug"
+    config.acts_as_session_leader()
+
+    root = config.chroot_to("/var/lib/haconiwa/typed")
+    data: os.PathLike[str] = root / "data"
+    config.rootfs.readonly = True
+    config.rootfs_owner(uid=1000, gid=1000)
+    config.filesystem.use_legacy_chroot = False
+    config.filesystem.masked_paths.append("/proc/interrupts")
+    config.filesystem.readonly_paths += ["/opt"]
+    config.filesystem.masked_paths = ["/proc/kcore", root / "secret"]
+    config.filesystem.add_masked_path("/proc/keys")
+    config.filesystem.add_readonly_path(root / "usr")
+
+    with config.bootstrap as b:
+        b.strategy = "debootstrap"
+        b.arch = "amd64"
+        b.variant = "minbase"
+        b.components = ["main", "contrib"]
+        b.debian_release = "bookworm"
+        b.mirror_url = "http://deb.example.org/debian"
+        b.keyring = Path("/usr/share/keyrings/example.gpg")
+        b.postprocess("shell", "true")
+        b.postprocess("python", lambda directory: directory.upper())
+    with config.provision as p:
+        p.run_shell("true")
+        p.run_shell("true", name="second", sh="/bin/bash")
+
+        @p.run_python
+        def third() -> None: ...
+
+    config.add_mount_point("/srv/data", to=data, readonly=True)
+    config.add_mount_point("tmpfs", to=root / "tmp", fs="tmpfs", options="size=16m")
+    config.add_mount_point(Path("/srv/more"), to="/more", optional=True, recursive=False)
+    config.mount_network_etc(root, host_root="/etc")
+    config.mount_independent("procfs", "sysfs", "devtmpfs", "devpts", "shm", "mqueue", host=False)
+
+    config.namespace.unshare("mount", "ipc", "uts", "pid", "user", "cgroup", "time")
+    config.namespace.use_netns("blue")
+    config.namespace.set_uid_mapping(min=0, max=65536, offset=100000)
+    config.namespace.set_gid_mapping(min=0, max=65536, offset=100000)
+    hardened(config)
+    config.command.set_stdin(file="/dev/null")
+    config.command.set_stdout(host_file="/var/log/typed.log")
+    config.command.set_stderr(host_file=Path("/var/log/typed.err"))
+    config.daemonize()
+    config.cancel_daemonize()
+
+
+@config.add_general_hook("setup")
+def announce(barn: Barn) -> None:
+    """A hook of the barn."""
+    print(barn.containers)
+
+
+@config.add_general_hook("before_fork", on_error="continue")
+async def prepare(base: Base) -> None:
+    """A hook that waits for something."""
+    print(base.name)
+
+
+@config.add_async_hook(sec=3, interval_msec=1000, limit_count=10)
+def tick(base: Base) -> int:
+    """A timer; other decorators see the function as it is."""
+    CALLS["ticks"] += 1
+    return base.pid
+
+
+@config.add_signal_handler("USR1")
+def on_signal(base: Base) -> None:
+    """A signal handler."""
+    base.log("signal")
+
+
+@config.validate_real_id
+def may_use(ruid: int, rgid: int) -> bool:
+    """Who may use this file."""
+    return ruid == 0 and rgid == 0
+
+
+config.add_general_hook("teardown_container", lambda base: print(base.exit_status))
+config.add_async_hook(tick, min=1)
+config.after_spawn(tick, hour=1)
+config.add_handler("TTIN", on_signal)
+
+
+def read_back(c: Container) -> None:
+    """What is read is of plain types."""
+    assert_type(c.name, str)
+    assert_type(c.uid, int | str | None)
+    assert_type(c.init_command, tuple[str, ...])
+    assert_type(c.rootfs.readonly, bool)
+    assert_type(c.bootstrap.strategy, str | None)
+    paths: list[str] = c.filesystem.masked_paths
+    environ: dict[str, str] = c.environ
+    print(paths, environ)
+
+
+read_back(config)
