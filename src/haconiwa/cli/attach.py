@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
 from types import SimpleNamespace
 
 from haconiwa.cli.privilege import require_root
 from haconiwa.errors import EXIT_USAGE, ConfigError, Problem
 from haconiwa.host.loop import Loop
 from haconiwa.isolation.step import Site
+from haconiwa.kernel import signals as signal
 from haconiwa.lifecycle.attach import AttachRequest, plan_attach
 from haconiwa.lifecycle.container import Container
 from haconiwa.lifecycle.relay import Relay

@@ -8,9 +8,9 @@ from haconiwa.cli.privilege import require_root
 from haconiwa.cli.stop import report_all
 from haconiwa.cli.targets import add_target, add_target_pid, find, seconds
 from haconiwa.errors import ContainerError
+from haconiwa.kernel.signals import signal_number
 from haconiwa.lifecycle.state import live_status
 from haconiwa.lifecycle.stop import forget, send_signal
-from haconiwa.supervisor.base import signal_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from haconiwa.cli.output import Output, flush, print_error
+from haconiwa.cli.output import Output, print_error
 from haconiwa.errors import EXIT_FAILURE, EXIT_USAGE, HaconiwaError, InternalError, describe_errno
 from haconiwa.kernel.files import CLOSE_RANGE, MAX_FD, close_range
 
@@ -42,7 +42,7 @@ def main() -> NoReturn:
     _guard_descriptors()
     status = _run(sys.argv[1:])
     try:
-        flush()
+        sys.stdout.flush()
     except BrokenPipeError:
         pass  # whoever read has seen enough
     except OSError as error:
@@ -65,6 +65,9 @@ def _guard_descriptors() -> None:
         os.set_inheritable(fd, True)
     os.close(fd)
     close_range(3, MAX_FD, CLOSE_RANGE.CLOEXEC)
+    # The interpreter has none where the descriptor was closed, but hooks print.
+    sys.stdout = sys.stdout or os.fdopen(1, "w", encoding="utf-8")
+    sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8")
 
 
 def _run(argv: list[str]) -> int:

@@ -45,7 +45,7 @@ def _write(fd: int, text: str) -> None:
     """
     data = f"{text}\n".encode("utf-8", "surrogateescape")
     try:
-        flush()
+        sys.stdout.flush()
         while data:
             data = data[os.write(fd, data) :]
     except BrokenPipeError:
@@ -54,19 +54,13 @@ def _write(fd: int, text: str) -> None:
         raise HostError("cannot write the output", why=describe_errno(error.errno or 0)) from None
 
 
-def flush() -> None:
-    """Let go what was printed so far; stdout is None when the program was started without one."""
-    if sys.stdout is not None:
-        sys.stdout.flush()
-
-
 def print_error(error: HaconiwaError) -> None:
     """An error with its lines, on stderr."""
     lines = error.lines()
     if colours(2):
         lines = [line.replace("error:", f"{_RED}error:{_PLAIN}", 1) for line in lines]
     try:
-        flush()
+        sys.stdout.flush()
     except OSError:
         pass  # the error is more important
     os.write(2, "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))
