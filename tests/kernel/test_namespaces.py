@@ -128,7 +128,7 @@ def test_setns_failures() -> None:
 def test_namespace_type(name: str) -> None:
     fd = os.open(f"/proc/self/ns/{name}", os.O_RDONLY)
     try:
-        assert namespace_type(fd) is FILES[name]
+        assert namespace_type(fd) == FILES[name]
     finally:
         os.close(fd)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
+
+from haconiwa.kernel import signals as signal
 
 _REMOVE_WITHIN_S = 2.0
 
@@ -52,7 +53,7 @@ def member_pids(path: str) -> list[int]:
     pids: list[int] = []
     for folder, _folders, _files in os.walk(path):
         try:
-            with open(f"{folder}/cgroup.procs", encoding="ascii") as file:
+            with open(f"{folder}/cgroup.procs", encoding="utf-8") as file:
                 pids += [int(line) for line in file]
         except OSError:
             continue  # removed meanwhile
@@ -87,6 +88,6 @@ def remove_groups(paths: tuple[str, ...], within_s: float = _REMOVE_WITHIN_S) ->
     while left := tuple(path for path in paths if not _remove_group(path)):
         if time.monotonic() >= deadline:
             return left
-        time.sleep(pause_s)
+        time.sleep(pause_s)  # noqa: TID251 - no event tells when a v1 group may be removed
         pause_s = min(pause_s * 2, 0.1)
     return ()

@@ -43,12 +43,12 @@ class MountOptions(Record):
         parameters: The file system's own, in order; a value of None is a word alone.
     """
 
-    attributes: MOUNT_ATTR
-    propagation: MS
+    attributes: int
+    propagation: int
     parameters: tuple[tuple[str, str | None], ...]
 
 
-def parse_options(options: str, preset: MOUNT_ATTR = MOUNT_ATTR(0)) -> MountOptions:
+def parse_options(options: str, preset: int = 0) -> MountOptions:
     """Take a comma-separated option string apart. Later words win over earlier ones and over `preset`.
 
     See: mount(8), FILESYSTEM-INDEPENDENT MOUNT OPTIONS.

@@ -8,7 +8,6 @@ See: mount_setattr(2), fsopen(2).
 from __future__ import annotations
 
 import errno
-import os
 
 from haconiwa.errors import ConfigError, Problem
 from haconiwa.isolation import devices
@@ -93,7 +92,7 @@ class MountFilesystem(Step):
 
     __slots__ = ("mount", "options")
 
-    def __init__(self, mount: MountSpec, preset: MOUNT_ATTR = _NODEV) -> None:
+    def __init__(self, mount: MountSpec, preset: int = _NODEV) -> None:
         super().__init__(CHILD, mount.where)
         self.mount = mount
         if mount.readonly:
@@ -110,7 +109,9 @@ class MountFilesystem(Step):
 
     def hint(self, errno_: int) -> str:
         if errno_ == errno.EPERM and self.mount.fstype == "proc":
-            return "a user namespace may mount procfs only where the host's own is not covered, and with a pid namespace"
+            return (
+                "in a user namespace procfs needs a pid namespace too, and a host whose own /proc is not covered"
+            )
         return "see /proc/filesystems for what this kernel has" if errno_ == errno.ENODEV else ""
 
 

@@ -40,9 +40,9 @@ MAPS_WRITTEN = b"M"
 """What the supervisor tells the child once it may take on ids."""
 
 
-def clone_flags(spec: ContainerSpec) -> CLONE:
+def clone_flags(spec: ContainerSpec) -> int:
     """The namespaces that come with the clone."""
-    flags = CLONE(0)
+    flags = 0
     for name in spec.namespaces:
         if name != "cgroup":
             flags |= FLAGS[name]

@@ -107,7 +107,7 @@ class DieWithSupervisor(Step):
         set_pdeathsig(_SIGKILL if site.dies_with_supervisor else 0)
 
 
-def plan_child(spec: ContainerSpec) -> list[Step]:
+def plan_child() -> list[Step]:
     """The step before anything else in the child."""
     return [NewSession()]
 

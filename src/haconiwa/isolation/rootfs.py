@@ -19,6 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from haconiwa.spec.model import ContainerSpec, RootfsSpec
 
+
 class OpenRootfs(Step):
     """Clone the root file system as a detached mount."""
 

@@ -65,7 +65,7 @@ class Site:
         self.stdio_fds = (0, 1, 2)
         self.channel_fd = -1
         self.terminal_socket: socket | None = None
-        self.report: Callable[[HaconiwaError], None] = lambda error: None
+        self.report: Callable[[HaconiwaError], None] = lambda _error: None
         self.child_pid = 0
         self.dies_with_supervisor = True
 

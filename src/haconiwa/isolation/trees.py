@@ -11,7 +11,6 @@ from haconiwa.isolation.confined import is_directory, make_directory, make_file
 from haconiwa.isolation.mount_options import MountOptions
 from haconiwa.kernel.mount import (
     AT,
-    MOUNT_ATTR,
     MOVE_MOUNT,
     MS,
     OPEN_TREE,
@@ -30,7 +29,7 @@ AT_FDCWD = -100
 _CLONE_TREE = OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC
 
 
-def clone_tree(path: str, *, recursive: bool, attributes: MOUNT_ATTR) -> int:
+def clone_tree(path: str, *, recursive: bool, attributes: int) -> int:
     """A detached private copy of what is mounted at a host path, or of a part of it.
 
     Args:

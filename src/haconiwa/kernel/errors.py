@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import enum
 import errno as _errno
 import os
+
+from haconiwa.kernel.names import KernelEnum, KernelFlag
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 AT_FDCWD = -100
 """In place of a directory descriptor: paths are relative to the current directory."""
@@ -60,7 +65,7 @@ def render_argument(value: object) -> str:
         return "NULL"
     if isinstance(value, (str, bytes, os.PathLike)):
         return f'"{"".join(_escape(character) for character in os.fsdecode(value))}"'
-    if isinstance(value, enum.Enum):
+    if isinstance(value, (KernelFlag, KernelEnum)) or type(value).__module__ == "signal":
         return _render_constant(value)
     if isinstance(value, dict):
         shown = [f"{key}={item if isinstance(item, str) else render_argument(item)}" for key, item in value.items()]
@@ -68,7 +73,7 @@ def render_argument(value: object) -> str:
     return "AT_FDCWD" if value == AT_FDCWD else str(value)
 
 
-def _render_constant(value: enum.Enum) -> str:
+def _render_constant(value: Any) -> str:
     """Our own constants print under their kernel names; those of ``signal`` bear them already."""
     return value.name if type(value).__module__ == "signal" else str(value)
 

@@ -56,9 +56,9 @@ class _OpenFlag(KernelFlag):
     CLOEXEC = os.O_CLOEXEC
     PATH = os.O_PATH
 
-    @property
-    def kernel_name(self) -> str:
-        return f"O_{self.name}"
+    @classmethod
+    def kernel_name(cls, name: str) -> str:
+        return f"O_{name}"
 
 
 class _OpenHow(ctypes.Structure):

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import functools
 import os
 
 from haconiwa.kernel import syscalls
@@ -47,15 +46,19 @@ def raw_syscall(name: str, *argtypes: Any) -> Callable[..., int]:
     """
     machine = syscalls.machine()
     if machine not in syscalls.NUMBERS:
-        return functools.partial(_refuse, f'{name} [no system call numbers known for machine "{machine}"]')
+        return _refusal(f'{name} [no system call numbers known for machine "{machine}"]')
     function = _libc["syscall"]  # by index: a new object each time, with argument types of its own
     function.argtypes = (ctypes.c_long, *argtypes)
     function.restype = ctypes.c_long
-    return functools.partial(function, syscalls.NUMBERS[machine][name])
+    number = syscalls.NUMBERS[machine][name]
+    return lambda *arguments: function(number, *arguments)
 
 
-def _refuse(call: str, *_arguments: object) -> int:
-    raise SyscallError(errno.ENOSYS, call)
+def _refusal(call: str) -> Callable[..., int]:
+    def refuse(*_arguments: object) -> int:
+        raise SyscallError(errno.ENOSYS, call)
+
+    return refuse
 
 
 def fields(ctype: Any, *names: str) -> Any:

@@ -61,9 +61,9 @@ class MNT(KernelFlag):
     EXPIRE = 4
     UMOUNT_NOFOLLOW = 8
 
-    @property
-    def kernel_name(self) -> str:
-        return "UMOUNT_NOFOLLOW" if self is MNT.UMOUNT_NOFOLLOW else f"MNT_{self.name}"
+    @classmethod
+    def kernel_name(cls, name: str) -> str:
+        return name if name == "UMOUNT_NOFOLLOW" else f"MNT_{name}"
 
 
 class AT(KernelFlag):
@@ -82,7 +82,8 @@ class OPEN_TREE(KernelFlag):
     CLONE = 1
     CLOEXEC = os.O_CLOEXEC
 
-    def describe_rest(self, rest: int) -> str:
+    @classmethod
+    def describe_rest(cls, rest: int) -> str:
         return str(AT(rest))
 
 

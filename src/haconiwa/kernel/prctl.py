@@ -28,7 +28,7 @@ class PR(KernelEnum):
 _prctl = libc_function("prctl", ctypes.c_int, *[ctypes.c_ulong] * 4)
 
 
-def prctl(option: PR, arg2: int = 0, arg3: int = 0) -> int:
+def prctl(option: int, arg2: int = 0, arg3: int = 0) -> int:
     """One operation on the calling process; what it takes and returns depends on `option`.
 
     Raises:

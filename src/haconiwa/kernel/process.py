@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-import signal
 
+from haconiwa.kernel import signals as signal
 from haconiwa.kernel.errors import SyscallError
 from haconiwa.kernel.libc import fields, raw_syscall, syscall_error
 from haconiwa.kernel.namespaces import CLONE

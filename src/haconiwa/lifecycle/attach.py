@@ -138,7 +138,7 @@ class JoinNamespaces(Step):
         return f"enter the container's namespaces {' '.join(self.names)}"
 
     def execute(self, site: Site) -> None:
-        flags = CLONE(0)
+        flags = 0
         for name in self.names:
             flags |= FLAGS[name]
         setns(site.trees["target"], flags)
@@ -172,7 +172,7 @@ def plan_attach(state: State, request: AttachRequest) -> tuple[ContainerSpec, li
     steps: list[Step] = [OpenTarget(state, request.target_pid), OpenGroups(state.cgroups)]
     if "pid" in unshared:
         steps += [JoinPidNamespace(), LeavePidNamespace()]
-    steps += [*process.plan_child(spec), *_joining_groups(state), RefuseImports()]
+    steps += [*process.plan_child(), *_joining_groups(state), RefuseImports()]
     if others:
         steps.append(JoinNamespaces(others))
     if "user" in others:

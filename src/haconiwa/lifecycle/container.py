@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import select
-import signal
 import sys
 import time
 from _socket import AF_UNIX, SOCK_SEQPACKET, socketpair
@@ -14,6 +13,7 @@ from haconiwa.errors import ContainerError, HaconiwaError
 from haconiwa.isolation.groups import kill_groups
 from haconiwa.isolation.namespaces import clone_flags
 from haconiwa.isolation.step import CHILD, INSIDE, PARENT, RUNNING, SUPERVISOR, Site, Step
+from haconiwa.kernel import signals as signal
 from haconiwa.kernel.process import clone3
 from haconiwa.lifecycle.init import run_child
 from haconiwa.lifecycle.program import EXECUTE, READY
@@ -38,7 +38,7 @@ class Container:
     Attributes:
         pid: The container's process as seen here; 0 before the clone.
         pidfd: Readable when the process has ended; -1 before the clone.
-        exit_status: 0–255, 128+n when signal n ended it; None while it runs.
+        exit_status: 0-255, 128+n when signal n ended it; None while it runs.
         exit_signal: The signal that ended it; 0 for none.
     """
 

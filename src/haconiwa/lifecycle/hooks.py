@@ -39,6 +39,7 @@ def call_function(function: Callable[..., Any], argument: object, what: str, whe
         function: Takes one argument.
         argument: What it receives.
         what: Names the call in an error: ``the before_fork hook "prepare"``.
+        where: The line that added it.
 
     Returns:
         What the function returns.

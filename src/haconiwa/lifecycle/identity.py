@@ -72,5 +72,5 @@ def is_alive(identity: Identity) -> bool:
 
 def boot_id() -> str:
     """Names this boot of the machine."""
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+    with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
         return file.read().strip()

@@ -13,7 +13,7 @@ class _Refuse:
     """The only finder left: whatever is not loaded yet is not to be had."""
 
     @staticmethod
-    def find_spec(name: str, path: object = None, target: object = None) -> None:
+    def find_spec(name: str, *_where: object) -> None:
         raise ImportError(f'cannot import "{name}" inside the container: import it at the top of the haco file')
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 
 from haconiwa.errors import EXIT_FAILURE
+from haconiwa.kernel import signals as signal
 from haconiwa.kernel.process import set_dumpable
 from haconiwa.lifecycle.sync import encode_failure
 
@@ -37,7 +37,7 @@ def run_child(steps: list[Step], site: Site, trace: Callable[[Step], None]) -> N
         for index, step in enumerate(steps):  # noqa: B007 - named in the failure
             trace(step)
             step.execute(site)
-    except BaseException as error:  # noqa: BLE001 - whatever it is, it must not unwind into the supervisor's code
+    except BaseException as error:
         os.write(site.channel_fd, encode_failure(index, error))
     finally:
         os._exit(EXIT_FAILURE)

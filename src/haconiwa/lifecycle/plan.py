@@ -75,7 +75,7 @@ def _on_the_host(spec: ContainerSpec, hierarchies: tuple[Hierarchy, ...]) -> lis
 
 def _in_the_child(spec: ContainerSpec) -> list[Step]:
     return [
-        *process.plan_child(spec),
+        *process.plan_child(),
         *namespaces.plan_entering(spec),
         *namespaces.plan_cgroup(spec),
         *hooks.plan(spec, "after_fork"),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
 
 from haconiwa.errors import ContainerError
 from haconiwa.isolation.groups import kill_groups
+from haconiwa.kernel import signals as signal
 from haconiwa.lifecycle.identity import open_pidfd
 from haconiwa.lifecycle.state import read_state
 from haconiwa.lifecycle.stop import ends_by_pid_namespace, forget, wait_for_end

@@ -138,8 +138,8 @@ class Relay:
 
 
 def make_raw(fd: int, saved: list[Any]) -> None:
-    """Let a terminal pass on every byte as it is, both ways. See: cfmakeraw(3)"""
-    modes = [list(part) if isinstance(part, list) else part for part in saved]
+    """Let a terminal pass on every byte as it is, both ways, as cfmakeraw(3) does."""
+    modes: list[Any] = [list(part) if isinstance(part, list) else part for part in saved]
     modes[0] &= ~(
         termios.IGNBRK
         | termios.BRKINT

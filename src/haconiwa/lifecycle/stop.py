@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 
 from haconiwa.errors import ContainerError
 from haconiwa.isolation.groups import kill_groups
+from haconiwa.kernel import signals as signal
 from haconiwa.lifecycle.identity import open_pidfd
 from haconiwa.lifecycle.state import Claim, State, is_supervised
 
@@ -37,7 +37,7 @@ def heeds(pid: int, number: int) -> bool:
     See: pid_namespaces(7)
     """
     try:
-        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
+        with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
             fields = dict(line.split(":\t", 1) for line in file if ":\t" in line)
     except OSError:
         return False
@@ -69,7 +69,7 @@ def send_signal(state: State, number: int, timeout_s: float) -> None:
             return
         if not wait_for_end(pidfd, timeout_s):
             raise ContainerError(
-                f"still runs {timeout_s:g} s after {signal.Signals(number).name}",
+                f"still runs {timeout_s:g} s after {signal.signal_name(number)}",
                 hint=f"haconiwa stop {state.name} ends it with KILL",
                 subject=state.name,
             )

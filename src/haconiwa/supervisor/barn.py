@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
 
 from haconiwa.errors import EXIT_FAILURE, ContainerError, HaconiwaError, HookError
 from haconiwa.host.cgroups import hierarchies
 from haconiwa.host.loop import Loop
+from haconiwa.kernel import signals as signal
 from haconiwa.lifecycle.hooks import run_hook
 from haconiwa.lifecycle.plan import plan_start
 from haconiwa.lifecycle.relay import Relay, write_all
@@ -169,7 +169,7 @@ class _Work:
         read_fd, write_fd = os.pipe()
         os.set_blocking(read_fd, False)
         self._print_fd = read_fd
-        self._loop.watch(read_fd, lambda _events: self._print())
+        self._loop.watch(read_fd, self._print_ready)
         return (write_fd, write_fd)
 
     def _receive(self, member: Member) -> None:
@@ -188,6 +188,10 @@ class _Work:
         self._say("escape typed three times, ending the container")
         member.stop()
         self._loop.call_after(0.2, member.stop)
+
+    def _print_ready(self, _events: int) -> None:
+        if not self._print():
+            self._loop.unwatch(self._print_fd)
 
     def _print(self) -> bool:
         """Show what the supervisor and its hooks print; lines stay right while the terminal is raw."""
@@ -263,5 +267,3 @@ class _Work:
             return
         raw = self._relay is not None and not self._relay.ended
         write_all(self._options.message_fd, f"{text}\r\n".encode() if raw else f"{text}\n".encode())
-
-

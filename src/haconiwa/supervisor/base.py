@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
 
 from haconiwa.errors import HaconiwaError
+from haconiwa.kernel.signals import SIGTERM, pidfd_send_signal, signal_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Base:
         """The process that looks after the container, and runs most hooks."""
         return self._supervisor_pid
 
-    def kill(self, sig: int | str = signal.SIGTERM) -> None:
+    def kill(self, sig: int | str = SIGTERM) -> None:
         """Send a signal to the container's first process.
 
         Args:
@@ -69,7 +69,7 @@ class Base:
         """
         if self._pidfd < 0:
             raise ProcessLookupError(f"{self.name} is not running")
-        signal.pidfd_send_signal(self._pidfd, signal_number(sig))
+        pidfd_send_signal(self._pidfd, signal_number(sig))
 
     def stop(self) -> None:
         """End the container once this hook has returned: TERM, then KILL after ten seconds."""
@@ -95,21 +95,3 @@ class Barn:
         self.containers = containers
         self.exit_status: int | None = None
         self.system_exception: HaconiwaError | None = None
-
-
-def signal_number(sig: int | str) -> int:
-    """A signal's number from its number or name.
-
-    Raises:
-        ValueError: There is no such signal.
-    """
-    if isinstance(sig, str) and not sig.isdecimal():
-        name = sig.upper()
-        try:
-            return signal.Signals[name if name.startswith("SIG") else f"SIG{name}"].value
-        except KeyError:
-            raise ValueError(f'unknown signal "{sig}"') from None
-    number = int(sig)
-    if number not in signal.valid_signals():
-        raise ValueError(f'unknown signal "{sig}"')
-    return number

@@ -1,10 +1,10 @@
 """What a supervisor tells its barn, over one SOCK_SEQPACKET pair.
 
-    supervisor                       barn
-    ``U`` + pid ──────────────────▶  the container's program runs
-    ``F`` + exit status + lines ──▶  the start failed, with the message for the user
-    ``T`` + descriptor ───────────▶  the master of the container's terminal (sent by the container's process)
-    end of file ──────────────────▶  the supervisor has ended
+supervisor                       barn
+``U`` + pid ──────────────────▶  the container's program runs
+``F`` + exit status + lines ──▶  the start failed, with the message for the user
+``T`` + descriptor ───────────▶  the master of the container's terminal (sent by the container's process)
+end of file ──────────────────▶  the supervisor has ended
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
 
 from haconiwa.errors import EXIT_FAILURE, InternalError
+from haconiwa.kernel import signals as signal
 from haconiwa.spec.record import replace
 from haconiwa.supervisor import link as barn_link
 from haconiwa.supervisor.link import FAILED, UP, make_link

@@ -8,8 +8,8 @@ See: signal(7), signal.set_wakeup_fd
 from __future__ import annotations
 
 import os
-import signal
 
+from haconiwa.kernel import signals as signal
 from haconiwa.lifecycle.hooks import HookInterrupted, hook_is_running
 
 TYPE_CHECKING = False

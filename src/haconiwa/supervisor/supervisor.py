@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 
 from haconiwa.errors import ContainerError, HaconiwaError, HookError
 from haconiwa.host.loop import Loop, Timer
 from haconiwa.isolation.step import Site
+from haconiwa.kernel import signals as signal
 from haconiwa.lifecycle.container import Container
 from haconiwa.lifecycle.hooks import call_function, function_name, run_hook
 from haconiwa.lifecycle.identity import boot_id, identify
@@ -65,7 +65,7 @@ class Supervisor:
         self._link = link
         self._options = options
         self._loop = Loop()
-        handled = {signal.Signals[f"SIG{handler.signal}"] for handler in spec.signal_handlers}
+        handled = {signal.signal_number(handler.signal) for handler in spec.signal_handlers}
         self._signals = Signals((*STOP_SIGNALS, *handled))
         self._base = Base(spec)
         self._base._stop = self._begin_stop
@@ -181,7 +181,7 @@ class Supervisor:
             if number in STOP_SIGNALS:
                 self._begin_stop()
             for handler in self._spec.signal_handlers:
-                if signal.Signals[f"SIG{handler.signal}"] == number:
+                if signal.signal_number(handler.signal) == number:
                     self._call_handler(handler)
 
     def _call_handler(self, handler: SignalHandlerSpec) -> None:
@@ -243,5 +243,3 @@ def _write_pid_file(path: str) -> None:
         write_beside(path, f"{os.getpid()}\n")
     except OSError as error:
         raise ContainerError(f'cannot write the pid file "{path}"', why=error.strerror or str(error)) from error
-
-

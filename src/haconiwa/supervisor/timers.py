@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class AsyncHook:
-    """One async hook on its way. A hook that takes longer than its interval delays the next call; calls never pile up."""
+    """One async hook. One that takes longer than its interval delays the next call; calls never pile up."""
 
     def __init__(self, spec: TimerSpec, base: Base, loop: Loop, report: Callable[[HookError], None]) -> None:
         self._spec = spec
