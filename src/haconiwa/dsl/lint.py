@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from haconiwa.dsl.builder import SECTIONS, Definition
 from haconiwa.dsl.execute import compile_source
+from haconiwa.dsl.load import load_defaults
 from haconiwa.dsl.source import read_source
 from haconiwa.errors import Problem, Where
 
@@ -34,7 +35,7 @@ def lint_file(path: str) -> list[Problem]:
     Raises:
         ConfigError: The file cannot be read, or is no Python.
     """
-    source = read_source(path)
+    source = read_source(path, load_defaults().trusted_uids)
     compile_source(source)
     tree = ast.parse(source.data)
     builders = _builders(tree)

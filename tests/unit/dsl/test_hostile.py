@@ -128,7 +128,7 @@ class Hostile:
         return f"Hostile({self.number})"
 
 
-def expand(value: object) -> object:
+def expand(value: Any) -> object:
     """The value with the real objects in it."""
     if type(value) is Hostile:
         return HOSTILE[value.number]
@@ -169,7 +169,7 @@ def targets() -> list[tuple[str, str]]:
 PLAIN = (str, int, float, bool, type(None), Where)
 
 
-def assert_plain(value: object) -> None:
+def assert_plain(value: Any) -> None:
     """Nothing of the user's is left in a spec but functions."""
     if isinstance(value, Record):
         for name in value._fields:
@@ -211,7 +211,9 @@ def load(tmp_path: Path, line: str, values: object) -> BarnSpec | None:
         del sys.modules["hostile_values"]
 
 
-RELAXED = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+RELAXED = settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 
 @pytest.mark.parametrize(("owner", "name"), targets(), ids=lambda part: part)
