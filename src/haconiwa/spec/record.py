@@ -81,7 +81,7 @@ def to_plain(value: object) -> Any:
     if isinstance(value, (tuple, list)):
         return [to_plain(item) for item in value]
     if isinstance(value, (frozenset, set)):
-        return sorted(to_plain(item) for item in value)  # type: ignore[type-var]
+        return sorted((to_plain(item) for item in value), key=str)
     if callable(value):
         return getattr(value, "__qualname__", "function")
     if value is None or isinstance(value, (str, int, float)):
