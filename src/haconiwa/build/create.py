@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,8 +18,10 @@ from haconiwa.build.report import Report
 from haconiwa.build.script import run_script, success_line
 from haconiwa.build.strategies import load_strategy
 from haconiwa.build.tree import remove_tree
-from haconiwa.errors import BuildError, ConfigError, HaconiwaError, Problem
+from haconiwa.errors import BuildError, ConfigError, HaconiwaError, Problem, describe_errno
 from haconiwa.spec.model import BootstrapSpec, ContainerSpec, PostprocessSpec, RootfsSpec
+
+_FULL = 1 << 16  # free bytes below which a failure is put down to the disk
 
 
 def create(spec: ContainerSpec, report: Report, *, force: bool = False, provision: bool = True) -> None:
@@ -45,11 +48,12 @@ def create(spec: ContainerSpec, report: Report, *, force: bool = False, provisio
         return
     place = Place(rootfs.path)
     with subject_of(spec.name, place.root, bootstrap.where):
-        os.makedirs(place.parent, 0o700, exist_ok=True)
+        with _umask(0o077):
+            os.makedirs(place.parent, exist_ok=True)
         with locked(place):
             if _is_wanted(place, report, force=force):
                 steps = provision and spec.provision.steps and not spec.provision.skip
-                with _usual_umask():
+                with _umask(0o022):  # what is made for the container must not depend on who makes it
                     _build(spec, bootstrap, place, report, State.BOOTSTRAPPED if steps else State.COMPLETE)
             marker = own_marker(place)
             if provision and marker and marker.state is State.BOOTSTRAPPED:
@@ -67,13 +71,16 @@ def _asked_for(spec: ContainerSpec) -> tuple[RootfsSpec, BootstrapSpec]:
 
 def _is_wanted(place: Place, report: Report, *, force: bool) -> bool:
     """Whether there is something to build; clears the leftovers of an earlier attempt."""
+    remove_tree(place.partial)
     marker = own_marker(place)
     if force and marker:
         discard(place)
     elif _is_occupied(place.root):
         _explain(place, marker, report, force=force)
         return False
-    remove_tree(place.partial)
+    elif os.path.ismount(place.root):
+        hint = "use a folder below it as the root"
+        raise BuildError(f'cannot make "{place.root}"', why="it is a mount point", hint=hint)
     remove_marker(place)
     return True
 
@@ -103,9 +110,8 @@ def _explain(place: Place, marker: Marker | None, report: Report, *, force: bool
 
 
 @contextmanager
-def _usual_umask() -> Iterator[None]:
-    """What is made for the container must not depend on who makes it."""
-    before = os.umask(0o022)
+def _umask(mask: int) -> Iterator[None]:
+    before = os.umask(mask)
     try:
         yield
     finally:
@@ -134,7 +140,8 @@ def _build(spec: ContainerSpec, bootstrap: BootstrapSpec, place: Place, report: 
 
 
 def _prepare(spec: ContainerSpec, bootstrap: BootstrapSpec, place: Place, report: Report) -> Job:
-    write_marker(place, State.BUILDING, bootstrap.strategy)
+    if _makes_final_path(bootstrap):
+        write_marker(place, State.BUILDING, bootstrap.strategy)
     scratch = os.path.join(place.partial, "scratch")
     os.mkdir(place.partial, 0o700)
     for path in (place.partial_root, scratch):
@@ -184,11 +191,23 @@ def _undone_on_failure(place: Place, bootstrap: BootstrapSpec) -> Iterator[None]
     """Remove what an interrupted or failed bootstrap has made; what cannot be removed stays marked as not complete."""
     try:
         yield
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, BuildError) and _is_full(place.parent):
+            error.why = f"{error.why}; {describe_errno(errno.ENOSPC)}"  # not every tool says so
         with suppress(HaconiwaError, OSError):
-            if _makes_final_path(bootstrap) and _is_occupied(place.root):
-                write_marker(place, State.BUILDING, bootstrap.strategy)
-                remove_tree(place.root)
-            remove_tree(place.partial)
-            remove_marker(place)
+            _undo(place, bootstrap)
         raise
+
+
+def _undo(place: Place, bootstrap: BootstrapSpec) -> None:
+    marker = own_marker(place)
+    if marker is None or marker.state is State.BUILDING:  # else the rename has happened, and all is well
+        if _makes_final_path(bootstrap) and _is_occupied(place.root):
+            remove_tree(place.root)
+        remove_marker(place)
+    remove_tree(place.partial)
+
+
+def _is_full(path: str) -> bool:
+    disk = os.statvfs(path)
+    return disk.f_bfree * disk.f_frsize < _FULL or (disk.f_files > 0 and disk.f_ffree == 0)

@@ -21,7 +21,7 @@ class State(StrEnum):
     """Of a root file system."""
 
     BUILDING = "building"
-    """A bootstrap has begun; what is there must not be used."""
+    """A script that may fill the root in its place has begun; what is there must not be used."""
     BOOTSTRAPPED = "bootstrapped"
     """Its files are there; provisioning has not come to its end."""
     COMPLETE = "complete"
@@ -96,13 +96,10 @@ def _parse(content: object) -> Marker | None:
 
 
 def own_marker(place: Place) -> Marker | None:
-    """The marker of the directory that is there now: one that we have made, or that a script of ours began to make.
-
-    Every other strategy works in the private folder: a directory that appears while one is at work is not ours.
-    """
+    """The marker of the directory that is there now: one that we have made, or that a script of ours began to make."""
     marker = read_marker(place)
     if marker is None or marker.state is State.BUILDING:
-        return marker if marker and marker.strategy == "shell" else None
+        return marker
     try:
         status = os.stat(place.root, follow_symlinks=False)
     except OSError:

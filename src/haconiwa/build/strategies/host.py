@@ -36,11 +36,15 @@ _COPIED = (
 _NEVER = frozenset({"opasswd", "private"})
 """Names of old passwords and private keys, whatever their modes say."""
 
+_MANUAL_PAGES = ".gz"
+"""Most of /etc/alternatives are links to pages; making hundreds of links is what would take the time."""
+
 _NSSWITCH = (
     "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nnetworks: files\n"
     "protocols: files\nservices: files\nethers: files\nrpc: files\n"
 )
 
+_FOR_EVERYBODY = stat.S_IROTH | stat.S_IXOTH
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -97,7 +101,7 @@ def _fill_etc(job: Job, shown: tuple[str, ...]) -> None:
                 file.write(text)
         copier = _Copier(tuple(path.rstrip("/") + "/" for path in ("/etc", *shown)))
         for name in _COPIED:
-            copier.copy(name, source_fd, target_fd)
+            copier.copy("/etc", name, source_fd, target_fd)
     finally:
         os.close(source_fd)
         os.close(target_fd)
@@ -107,39 +111,45 @@ class _Copier:
     """Copies what everybody may read.
 
     Args:
-        visible: Host folders that will be there in the container; a link that ends in none of them is left out.
+        visible: Host folders that will be there in the container; a link to anywhere else is left out.
     """
 
     def __init__(self, visible: tuple[str, ...]) -> None:
         self._visible = visible
 
-    def copy(self, name: str, source_fd: int, target_fd: int) -> None:
-        """Copy one entry of a directory, with all that is below; pass over what is missing or not for everybody."""
+    def copy(self, folder: str, name: str, source_fd: int, target_fd: int) -> None:
+        """Copy one entry of a directory, with all that is below; pass over what is missing or not for everybody.
+
+        Args:
+            folder: Host path of the directory.
+            name: The entry.
+            source_fd: The directory.
+            target_fd: Where the copy goes.
+        """
         try:
-            status = os.stat(name, dir_fd=source_fd, follow_symlinks=False)
-            if name in _NEVER or os.path.lexists(f"/proc/self/fd/{target_fd}/{name}"):
-                return
-            if stat.S_ISLNK(status.st_mode):
-                self._copy_link(name, source_fd, target_fd)
-            elif stat.S_ISREG(status.st_mode) and status.st_mode & stat.S_IROTH:
-                _copy_file(name, source_fd, target_fd, status.st_mode & 0o755)
-            elif stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_IROTH and status.st_mode & stat.S_IXOTH:
-                self._copy_directory(name, source_fd, target_fd)
+            mode = os.stat(name, dir_fd=source_fd, follow_symlinks=False).st_mode
+            if stat.S_ISLNK(mode):
+                self._copy_link(folder, name, source_fd, target_fd)
+            elif stat.S_ISREG(mode) and mode & stat.S_IROTH:
+                _copy_file(name, source_fd, target_fd, mode & 0o755)
+            elif stat.S_ISDIR(mode) and mode & _FOR_EVERYBODY == _FOR_EVERYBODY:
+                self._copy_directory(os.path.join(folder, name), name, source_fd, target_fd)
         except FileNotFoundError:
             return
 
-    def _copy_link(self, name: str, source_fd: int, target_fd: int) -> None:
-        end = os.path.realpath(f"/proc/self/fd/{source_fd}/{name}")
-        if end.startswith(self._visible):
-            os.symlink(os.readlink(name, dir_fd=source_fd), name, dir_fd=target_fd)
+    def _copy_link(self, folder: str, name: str, source_fd: int, target_fd: int) -> None:
+        target = os.readlink(name, dir_fd=source_fd)
+        if os.path.normpath(os.path.join(folder, target)).startswith(self._visible):
+            os.symlink(target, name, dir_fd=target_fd)
 
-    def _copy_directory(self, name: str, source_fd: int, target_fd: int) -> None:
+    def _copy_directory(self, path: str, name: str, source_fd: int, target_fd: int) -> None:
         os.mkdir(name, 0o755, dir_fd=target_fd)
         inner_source_fd = os.open(name, _DIRECTORY, dir_fd=source_fd)
         inner_target_fd = os.open(name, _DIRECTORY, dir_fd=target_fd)
         try:
             for inner in os.listdir(inner_source_fd):
-                self.copy(inner, inner_source_fd, inner_target_fd)
+                if inner not in _NEVER and not inner.endswith(_MANUAL_PAGES):
+                    self.copy(path, inner, inner_source_fd, inner_target_fd)
         finally:
             os.close(inner_source_fd)
             os.close(inner_target_fd)

@@ -26,8 +26,10 @@ _MAGIC = (
 )
 _CAPABILITIES = ("chown", "dac_override", "fowner", "fsetid", "setfcap")
 _INSIDE = "/unpack"
-_LEFT_OUT = re.compile(r"tar: (.*): Cannot mknod: Operation not permitted")
-_FAILED = "tar: Exiting with failure status due to previous errors"
+_SOME_FAILED = 2  # tar's status when it went on to the end in spite of errors
+_LEFT_OUT = re.compile(r"(.*): Cannot mknod: Operation not permitted")
+_HARMLESS = "Removing leading "  # slashes of absolute names
+_AT_THE_END = "Exiting with failure status due to previous errors"
 
 
 def decompressor(beginning: bytes) -> tuple[str, str] | None:
@@ -69,30 +71,37 @@ def _unpack(job: Job, archive_fd: int) -> None:
         enter_sandbox(job.root, _INSIDE, capabilities)
         return execute_program(argv, environment, _INSIDE)
 
-    outcome = _Outcome(job)
+    outcome = _Outcome(job, f"{argv[0]}: ")
     hint = f'the archive is "{job.text("archive_path")}"'
     try:
         run_checked(unpack, outcome.line, argv=argv, hint=hint, stdin_fd=archive_fd)
     except BuildError as error:
-        if error.status != 2 or outcome.refused:
+        if error.status != _SOME_FAILED or outcome.refused:
             raise
 
 
 class _Outcome:
     """Tells tar's complaints about device nodes, which it may not make, from those that matter.
 
+    Args:
+        job: Is told every line.
+        prefix: How tar begins its own messages.
+
     Attributes:
         refused: Something else than a device node could not be unpacked.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, prefix: str) -> None:
         self._job = job
+        self._prefix = prefix
         self.refused = False
 
     def line(self, text: str) -> None:
         """Take a line of tar's output. It escapes names, so a name cannot forge a line."""
-        if left_out := _LEFT_OUT.fullmatch(text):
-            self._job.line(f'left out the device node "{left_out[1]}"')
-        elif text != _FAILED:
-            self.refused = self.refused or not text.startswith("tar: Removing leading")
-            self._job.line(text)
+        message = text.removeprefix(self._prefix)
+        if left_out := _LEFT_OUT.fullmatch(message):
+            message = f'left out the device node "{left_out[1]}"'
+        elif message != text and not message.startswith((_HARMLESS, _AT_THE_END)):
+            self.refused = True
+        if message != _AT_THE_END:  # the errors themselves have been told
+            self._job.line(message)
