@@ -1,0 +1,311 @@
+"""The text of the files that ``haconiwa new`` writes.
+
+An option that is commented out has no space after its ``#``, prose has one: so a reader, and a test, can tell them
+apart. Each block of such lines can be uncommented alone.
+"""
+
+from __future__ import annotations
+
+_FILE = """\
+# -*- mode: python -*-  vim: ft=python
+#
+# A haco file: it describes a container, in Python. Made by "haconiwa new"; see what start would do with
+# "haconiwa plan", and whether all is right with "haconiwa check". Options that are commented out are rarer.
+from haconiwa import Barn, Base, define
+
+with define() as config:
+    # ------------------------------------------------------------------------------------------------- what runs
+    config.name = @NAME@  # also the host name, as "uname -n" shows
+    config.init_command = @INIT@  # PID 1; a program, or a list: ["/usr/sbin/nginx", "-g", "daemon off;"]
+
+    # The program's environment is exactly this and defaults for PATH, HOME, container and TERM.
+    #config.environ["LANG"] = "C.UTF-8"
+    # Where it starts, as seen inside.
+    #config.workdir = "/root"
+    # Who it runs as: numbers, or names of the container's own passwd and group.
+    #config.uid = 1000
+    #config.gid = 1000
+    #config.groups = [1000]
+    # Names in the uts namespace; the host name is the container's name otherwise.
+    #config.hostname = "garden"
+    #config.domainname = "example.org"
+    # Words of your own, for "haconiwa ps --json" and "haconiwa inspect".
+    #config.metadata["role"] = "test"
+    # A session of its own for the program; daemonize implies it.
+    #config.acts_as_session_leader()
+
+    # ------------------------------------------------------------------------------------------- root file system
+    root = config.chroot_to(@ROOT@)  # a path: root / "tmp" is /tmp inside
+
+    with config.bootstrap as b:
+@BOOTSTRAP@
+        # On the host, after that: a script in the new directory, or kind "python".
+        #b.postprocess("shell", "touch etc/made-by-haconiwa")
+        # Make nothing: the directory is there already.
+        #b.skip()
+    # The same from outside the block, as children of a barn need it.
+    #config.skip_bootstrap()
+
+    with config.provision as p:
+        # Inside the new root, in this order, with the host's network. "haconiwa provision" runs them again.
+@PROVISION@
+        #p.run_python(lambda: print("a function, run inside"), name="hello")
+        # Forget the steps so far, or keep them and run none.
+        #p.clear()
+        #p.skip()
+    #config.skip_provision()
+
+    # Read-only, with everything below.
+    #config.rootfs.readonly = True
+    # Owner of the root directory on the host, after create.
+    #config.rootfs_owner(uid=0, gid=0)
+    # chroot(2) in place of pivot_root(2).
+    #config.filesystem.use_legacy_chroot = True
+    # What shows nothing, and what cannot be written; both lists have defaults below /proc and /sys.
+    #config.filesystem.add_masked_path("/etc/secret")
+    #config.filesystem.add_readonly_path("/etc")
+    #config.filesystem.masked_paths = []
+    #config.filesystem.readonly_paths = []
+
+    # ----------------------------------------------------------------------------------------------------- mounts
+    config.add_mount_point("tmpfs", to=root / "tmp", fs="tmpfs")
+    # Without fs= a bind mount. A relative source starts from this file's folder.
+    #config.add_mount_point("/srv/data", to="/data", readonly=True, optional=True, recursive=False, options="nosuid")
+    # The host's resolv.conf and hosts.
+    config.mount_network_etc(root, host_root="/etc")
+    # File systems of its own: /proc, /sys, a private /dev with harmless nodes, terminals, shared memory.
+    config.mount_independent("procfs", "sysfs", "devtmpfs", "devpts", "shm")
+    #config.mount_independent("mqueue")
+    # All devices of the host: only for containers that you trust.
+    #config.mount_independent("devtmpfs", host=True)
+
+    # ------------------------------------------------------------------------------------- what it has for itself
+    config.namespace.unshare("mount", "ipc", "uts", "pid")
+    # A network of its own has only the loopback interface.
+    #config.namespace.unshare("net", "cgroup")
+    #config.namespace.enter("net", "/run/netns/blue")
+    #config.namespace.use_netns("blue")
+    # A user namespace: 65536 ids from 0 inside are 100000 and up on the host.
+    #config.namespace.set_uid_mapping(min=0, max=65536, offset=100000)
+    #config.namespace.set_gid_mapping(min=0, max=65536, offset=100000)
+
+    # -------------------------------------------------------------------------------------- limits and privileges
+    # Soft and hard limit, see getrlimit(2); "unlimited" is one.
+    #config.resource.set_limit("NOFILE", 1024, 4096)
+    # Capabilities beyond, or below, the usual few; "all" is one.
+    #config.capabilities.allow("sys_ptrace")
+    #config.capabilities.drop("net_raw")
+    # Kept by a program that is not root.
+    #config.capabilities.ambient("net_bind_service")
+    # Everything that root may on the host.
+    #config.capabilities.reset_to_privileged()
+    # No program gains privileges by exec: sudo and ping do not work.
+    #config.no_new_privs = True
+
+    # --------------------------------------------------------------------------------- in the background, supervisor
+    #config.daemonize()
+    #config.cancel_daemonize()
+    # Streams of a daemon: file= is inside, host_file= on the host; otherwise its log in /var/log/haconiwa.
+    #config.command.set_stdin(file="/dev/null")
+    #config.command.set_stdout(host_file="/var/log/garden.out")
+    #config.command.set_stderr(host_file="/var/log/garden.err")
+    # Holds the supervisor's pid; /run/haconiwa-NAME.pid otherwise.
+    #config.container_pid_file = "/run/garden.pid"
+    #config.log_level = "debug"
+    #config.wait_interval = 100
+    # Who may use this file, by the real ids of the caller.
+    #config.validate_real_id(lambda uid, gid: uid == 0)
+
+    # Several containers in one file, a barn: each starts from a copy of all that was set until here.
+    #for number in range(2):
+    #    with config.define() as child:
+    #        child.name = f"child-{number}"
+
+# ----------------------------------------------------------------------------------------------------------- hooks
+# Functions of yours, called in this order, with the live container or for (barn) with the barn:
+#
+#   setup (barn)                      before anything is started
+#   before_fork                       in the supervisor, as all but these marked (child)
+#   after_network_created
+#   immediately_after_fork_on_parent  the container's process exists: base.pid
+#   after_fork (child)                in it, right after the fork
+#   after_network_initialized (child)
+#   before_chroot (child)             namespaces and mounts are there, and the host's root still
+#   after_chroot (child)              in the new root; nothing can be imported any more
+#   before_start_wait                 the program runs
+#   teardown_container                it has ended: base.exit_status
+#   after_failure                     it ended with failure
+#   system_failure (barn)             a supervisor failed
+#   teardown (barn)                   all have ended
+
+#@config.add_general_hook("before_start_wait")
+#def started(base: Base) -> None:
+#    base.log(f"runs as pid {base.pid}")
+
+#@config.add_general_hook("teardown", on_error="abort")
+#def ended(barn: Barn) -> None:
+#    print(f"{barn.name} ended with {barn.exit_status}")
+
+# In the supervisor, after 3 s and then every second, ten times at most; units are msec, sec, min, hour.
+#@config.add_async_hook(sec=3, interval_msec=1000, limit_count=10)
+#def tick(base: Base) -> None:
+#    print(f"{base.name} is {base.status}")
+
+# The same under its other name.
+#config.after_spawn(lambda base: base.log("a minute later"), min=1)
+
+# When the supervisor receives USR1, USR2, TTIN or TTOU.
+#@config.add_signal_handler("USR1")
+#def asked(base: Base) -> None:
+#    base.kill("HUP")
+
+# The same under its other name.
+#config.add_handler("USR2", lambda base: base.stop())
+"""
+
+_GLOBAL = """\
+# -*- mode: python -*-  vim: ft=python
+#
+# Defaults for every haco file on this machine; executed before each of them.
+from haconiwa import configure
+
+with configure() as g:
+    # How much supervisors say: debug, info, warning or error.
+    g.log_level = "info"
+    # Milliseconds between a supervisor's looks at what cannot wake it.
+    #g.wait_interval = 50
+    # Bootstrap strategy of "haconiwa new", and of a haco file that names none.
+    #g.strategy = "host"
+    # Folder below which "haconiwa new" places root file systems.
+    #g.roots = "/var/lib/haconiwa"
+    # Users whose haco files may be loaded, besides root and the caller.
+    #g.trusted_uids = [1000]
+"""
+
+
+class _Sample:
+    """What is written for one strategy.
+
+    Attributes:
+        bootstrap: Lines of the bootstrap block after the strategy.
+        provision: A script for the provision block; empty where nothing is needed or known.
+        init: The first process.
+    """
+
+    def __init__(self, bootstrap: str, provision: str = "", init: str = "/bin/sh") -> None:
+        self.bootstrap = bootstrap
+        self.provision = provision
+        self.init = init
+
+
+_SAMPLES = {
+    "lxc": _Sample(
+        """\
+b.os_type = "alpine"  # any LXC template: lxc-create -t
+# Arguments for the template, and the name that lxc-create works under.
+#b.template_options = ["--release", "v3.20"]
+#b.project_name = "garden"
+""",
+        "apk add --update bash",
+        "/bin/bash",
+    ),
+    "debootstrap": _Sample(
+        """\
+b.debian_release = "bookworm"
+b.variant = "minbase"
+# Otherwise the host's architecture, "main", and the mirror and keyring that debootstrap chooses.
+#b.arch = "amd64"
+#b.components = ["main", "contrib"]
+#b.mirror_url = "http://mirror.example.org/debian"
+#b.keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
+""",
+        "apt-get update\napt-get install --yes --no-install-recommends procps",
+        "/bin/bash",
+    ),
+    "git": _Sample(
+        """\
+b.git_url = "https://git.example.org/rootfs.git"  # or a path on this machine
+# Further options of "git clone".
+#b.git_options = ["--depth=1"]
+"""
+    ),
+    "tarball": _Sample(
+        """\
+b.archive_path = "rootfs.tar.gz"  # .tar, .gz, .bz2, .xz or .zst; beside this file, or an absolute path
+# Further options of tar, and device nodes, which are left out otherwise.
+#b.tar_options = ["--strip-components=1"]
+#b.allow_devices = True
+"""
+    ),
+    "shell": _Sample(
+        '''\
+# One script for /bin/sh -xe; $ROOTFS, also its current directory, is the empty directory to fill.
+b.code = """
+    mkdir bin dev etc proc root sys tmp
+    cp /bin/busybox bin/
+    for name in $(bin/busybox --list); do
+        [ -e "bin/$name" ] || ln -s busybox "bin/$name"
+    done
+"""
+'''
+    ),
+    "python": _Sample(
+        """\
+# A function, or code as text in b.code; it fills an empty directory.
+@b.function
+def fill(directory: str) -> None:
+    import os
+    import shutil
+
+    for name in ("bin", "dev", "etc", "proc", "root", "sys", "tmp"):
+        os.mkdir(f"{directory}/{name}")
+    shutil.copy("/bin/busybox", f"{directory}/bin/sh")
+"""
+    ),
+    "host": _Sample(
+        """\
+# A private skeleton over this machine's own /usr, which is shown read-only: made in no time.
+# Show these directories in place of /usr, or some more.
+#b.paths = ["/usr"]
+#b.extra = ["/srv"]
+""",
+        init="/bin/bash",
+    ),
+}
+
+
+def haco_text(name: str, root: str, strategy: str) -> str:
+    """A haco file.
+
+    Args:
+        name: The container's.
+        root: Absolute host path of the root file system.
+        strategy: A canonical name of a bootstrap strategy.
+    """
+    sample = _SAMPLES[strategy]
+    text = _FILE.replace("@BOOTSTRAP@", _indented(f'b.strategy = "{strategy}"\n{sample.bootstrap}'.rstrip("\n")))
+    text = text.replace("@PROVISION@", _indented(_provision(sample.provision)))
+    return (
+        text.replace("@INIT@", literal(sample.init)).replace("@NAME@", literal(name)).replace("@ROOT@", literal(root))
+    )
+
+
+def global_text() -> str:
+    """A global config."""
+    return _GLOBAL
+
+
+def _provision(script: str) -> str:
+    if not script:
+        return 'pass\n#p.run_shell("echo hello from $(pwd)", name="hello", sh="/bin/sh")'
+    lines = "\n".join(f"    {line}" for line in script.splitlines())
+    return f'p.run_shell("""\n{lines}\n""")'
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"        {line}" if line else "" for line in text.splitlines())
+
+
+def literal(text: str) -> str:
+    """A text as Python writes it, in double quotes where that is simple."""
+    return f'"{text}"' if text.isprintable() and not {'"', "\\"} & set(text) else repr(text)

@@ -1,0 +1,120 @@
+"""``haconiwa new``: write a haco file to begin with."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+
+from haconiwa.cli.haco_template import global_text, haco_text
+from haconiwa.dsl.load import load_defaults
+from haconiwa.errors import ConfigError, HostError, Problem, describe_errno, printable
+from haconiwa.host.paths import global_config, lib_dir
+from haconiwa.host.programs import find_program
+from haconiwa.spec.names import STRATEGIES, STRATEGY_ALIASES
+from haconiwa.spec.values import Refused, container_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import SimpleNamespace
+
+    from haconiwa.cli.arguments import Parser
+    from haconiwa.cli.output import Output
+    from haconiwa.spec.model import Defaults
+
+DESCRIPTION = """\
+Write a commented haco file that is ready for haconiwa create and haconiwa start. A file that exists is never
+overwritten.
+
+Every option is in it, the rarer ones commented out. Without --strategy the root file system is Alpine by lxc-create
+where that is installed, else a skeleton over this machine's own /usr (strategy host), which needs nothing; the global
+config may name another one."""
+EPILOG = """\
+examples:
+  haconiwa new test001.haco
+  haconiwa new -n web -s debootstrap web.haco
+  haconiwa new -G                       the global config, with defaults for every haco file"""
+
+
+def add_arguments(parser: Parser) -> None:
+    """The command's own arguments."""
+    parser.add_argument("file", metavar="FILE", nargs="?", help="the haco file to write")
+    parser.add_argument("-n", "--name", help="the container's name (default: haconiwa- and eight digits)")
+    parser.add_argument("-r", "--root", metavar="DIR", help="where its root file system will be")
+    parser.add_argument("-s", "--strategy", choices=(*STRATEGIES, *STRATEGY_ALIASES), help="how it will be made")
+    parser.add_argument("-G", "--global", dest="is_global", action="store_true", help="write the global config")
+
+
+def run(arguments: SimpleNamespace, output: Output) -> int:
+    """Write one of the two files."""
+    if arguments.is_global:
+        if arguments.file or arguments.name or arguments.root or arguments.strategy:
+            raise ConfigError(Problem("--global takes no FILE and no other options", hint="it goes to its own place"))
+        _write(global_config(), global_text(), output)
+        return 0
+    if not arguments.file:
+        raise ConfigError(Problem("which FILE is to be written?", hint="haconiwa new --help"))
+    defaults = load_defaults()
+    strategy, remark = choose_strategy(arguments.strategy or defaults.strategy, has_lxc=_has_lxc())
+    name, root = _name_and_root(arguments, defaults)
+    if os.path.lexists(arguments.file):
+        raise _not_written(arguments.file, FileExistsError(errno.EEXIST, ""))
+    if remark:
+        output.say(remark)
+    output.say(f"assign  new haconiwa name = {name}")
+    output.say(f"assign  rootfs location = {printable(root)}")
+    _write(arguments.file, haco_text(name, root, strategy), output)
+    return 0
+
+
+def choose_strategy(wanted: str | None, *, has_lxc: bool) -> tuple[str, str]:
+    """The strategy of a new file, and what is to be said about it.
+
+    Args:
+        wanted: What the command line or else the global config says, also an alias.
+        has_lxc: lxc-create is installed.
+    """
+    if wanted:
+        return STRATEGY_ALIASES.get(wanted, wanted), ""
+    return ("lxc", "") if has_lxc else ("host", "choose  strategy host, since lxc-create is not installed")
+
+
+def _has_lxc() -> bool:
+    try:
+        find_program("lxc-create")
+    except HostError:
+        return False
+    return True
+
+
+def _name_and_root(arguments: SimpleNamespace, defaults: Defaults) -> tuple[str, str]:
+    digits = secrets.token_hex(4)
+    name = f"haconiwa-{digits}" if arguments.name is None else _checked_name(arguments.name)
+    folder = defaults.roots or lib_dir()
+    root = os.path.abspath(arguments.root or os.path.join(folder, digits if arguments.name is None else name))
+    if root.strip("/") == "":
+        raise ConfigError(Problem("--root: this is the host's own root"))
+    return name, root
+
+
+def _checked_name(name: str) -> str:
+    try:
+        return container_name(name)
+    except Refused as error:
+        raise ConfigError(Problem(f"--name: {error}", hint=error.hint)) from None
+
+
+def _write(path: str, text: str, output: Output) -> None:
+    """Write a new file that nobody else can write to, as haco files have to be."""
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        with open(fd, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise _not_written(path, error) from None
+    output.say(f"create  {printable(path)}")
+
+
+def _not_written(path: str, error: OSError) -> HostError:
+    hint = "new never overwrites: remove it first, or take another name" if isinstance(error, FileExistsError) else ""
+    return HostError(f'cannot create "{path}"', why=describe_errno(error.errno or 0), hint=hint)
