@@ -135,10 +135,10 @@ class Container(HookSettings, MountSettings):
 
     def _inherit(self, barn: Container) -> None:
         self._copy_values(barn)
-        for name in ("container_pid_file", "daemonize", "validate_real_id"):
+        self._sources.update(barn._sources)
+        for name in ("name", "container_pid_file", "daemonize", "cancel_daemonize", "validate_real_id"):
             self._values.pop(name, None)
-        own = ("name", "container_pid_file")
-        self._sources.update((name, where) for name, where in barn._sources.items() if name not in own)
+            self._sources.pop(name, None)
         for kind, section in barn._sections.items():
             self._section_of(kind)._copy_values(section)
 

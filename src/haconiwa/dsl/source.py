@@ -74,7 +74,7 @@ def check_trusted(file: str, trusted_uids: tuple[int, ...] = ()) -> None:
 
 def _unreadable(file: str, error: OSError | ValueError) -> ConfigError:
     missing = isinstance(error, FileNotFoundError)
-    why = describe_errno(error.errno or 0) if isinstance(error, OSError) else str(error)
+    why = describe_errno(error.errno or 0) if isinstance(error, OSError) else "it has a NUL character"
     return ConfigError(
         Problem(f'cannot open "{file}": {why}', None, '"haconiwa new FILE" writes one' if missing else "")
     )

@@ -62,9 +62,11 @@ def check_needs_root(container: ContainerSpec) -> Iterator[Problem]:
     """Settings of the root file system do nothing without one."""
     if container.rootfs is not None:
         return
+    wanted = {"rootfs", "rootfs_owner", "filesystem", "bootstrap", "provision"}
     for name, where in container.sources.items():
         section = name.partition(".")[0]
-        if section in ("rootfs", "rootfs_owner", "filesystem", "bootstrap", "provision") and "skip" not in name:
+        if section in wanted and "skip" not in name:
+            wanted.remove(section)  # one line for each section is enough
             yield Problem(f"{name}: does nothing without a root file system", where, "call chroot_to(…)")
 
 
