@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,7 @@ from haconiwa.kernel.mount import mount, umount2
 from haconiwa.spec.model import BootstrapSpec, ContainerSpec, ProvisionSpec
 from haconiwa.spec.record import replace
 from tests.support.build import Recorder, container, shell_step
+from tests.support.leftovers import OwnDirs, end_processes
 
 pytestmark = pytest.mark.requires("root")
 
@@ -261,21 +263,17 @@ def test_the_host_strategy_cut_anywhere(tmp_path: Path, number: int, action: Cal
 def test_a_program_is_killed_whole_by_ctrl_c(tmp_path: Path) -> None:
     """As on a terminal: a signal to the process that creates, while a program of several processes works."""
     code = "set +x; sleep 1000 & (trap '' TERM INT; sleep 1000) & echo ready; wait"
-    told, tell = os.pipe()
 
-    def work() -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        os.set_inheritable(tell, True)
-        create(container(tmp_path / "web", "shell", code=code), Recorder(lambda text: _interrupt_self(text)))
-
-    def _interrupt_self(text: str) -> None:
+    def interrupt_self(text: str) -> None:
         if text == "ready":
             os.kill(os.getpid(), signal.SIGINT)
 
+    def work() -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        create(container(tmp_path / "web", "shell", code=code), Recorder(interrupt_self))
+
     assert _in_a_child(work) == 2
-    os.close(tell)
-    assert os.read(told, 1) == b""
-    os.close(told)
+    assert end_processes(OwnDirs([str(tmp_path)]), deadline_s=0.0) == []
     assert entries(tmp_path) == []
 
 
@@ -301,8 +299,8 @@ def test_a_full_disk_is_named_and_leaves_nothing(tmp_path: Path, strategy: str, 
     content.write_bytes(os.urandom(1 << 20))
     archive = f"{content}.tar"
     subprocess.run(["tar", "-C", content.parent, "-cf", archive, content.name], check=True)
-    options = {"shell": {"code": f"cp {content} x"}, "tarball": {"archive_path": archive}, "host": {}}[strategy]
-    spec = container(tmp_path / "web", strategy, **options)
+    options: dict[str, Any] = {"shell": {"code": f"cp {content} x"}, "tarball": {"archive_path": archive}}
+    spec = container(tmp_path / "web", strategy, **options.get(strategy, {}))
 
     def work() -> None:
         report = Recorder()

@@ -28,7 +28,7 @@ def difference(left: Path, right: Path) -> str:
     listing = "find . -printf '%P %M %U:%G %l\\n' | sort"
     shown = [subprocess.run(["sh", "-c", listing], cwd=tree, capture_output=True, text=True) for tree in (left, right)]
     assert shown[0].stdout == shown[1].stdout
-    command = ["diff", "-r", "--no-dereference", left, right]
+    command = ["diff", "-r", "--no-dereference", str(left), str(right)]
     return subprocess.run(command, capture_output=True, text=True).stdout
 
 
