@@ -193,7 +193,10 @@ def test_a_global_config_others_can_write(write: Write, own_config: Path) -> Non
 
 
 @pytest.mark.parametrize("what", ["module", "package", "bytecode"])
-def test_an_imported_module_that_others_can_write(write: Write, tmp_path: Path, what: str) -> None:
+def test_an_imported_module_that_others_can_write(
+    write: Write, tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "pycache_prefix", None)
     name = f"haco_test_open_{what}"
     ran = tmp_path / "ran"
     module = tmp_path / f"{name}.py" if what != "package" else tmp_path / name / "__init__.py"
