@@ -38,7 +38,7 @@ ALIASES = {"init": "new", "run": "start", "list": "ps"}
 
 def main() -> NoReturn:
     """Entry point of the command."""
-    _isolate()
+    isolate("haconiwa", "haconiwa.cli.main")
     _guard_descriptors()
     status = _run(sys.argv[1:])
     try:
@@ -52,10 +52,15 @@ def main() -> NoReturn:
     os._exit(status)
 
 
-def _isolate() -> None:
-    """Start over in isolated mode when the environment could lead a program of root's to a stranger's files."""
-    if not sys.flags.isolated and any(name.startswith("PYTHON") for name in os.environ):
-        script = "import sys; sys.argv[0] = 'haconiwa'; from haconiwa.cli.main import main; main()"
+def isolate(name: str, module: str) -> None:
+    """Start over in isolated mode when the environment could lead a program of root's to a stranger's files.
+
+    Args:
+        name: The command.
+        module: The module that has its main function.
+    """
+    if not sys.flags.isolated and any(variable.startswith("PYTHON") for variable in os.environ):
+        script = f"import sys; sys.argv[0] = {name!r}; from {module} import main; main()"
         os.execv(sys.executable, [sys.executable, "-I", "-c", script, *sys.argv[1:]])
 
 
