@@ -60,7 +60,9 @@ def isolate(name: str, module: str) -> None:
         module: The module that has its main function.
     """
     if not sys.flags.isolated and any(variable.startswith("PYTHON") for variable in os.environ):
-        script = f"import sys; sys.argv[0] = {name!r}; from {module} import main; main()"
+        # Last, so that nothing else in the folder that we came from takes the place of a module of Python's.
+        folder = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+        script = f"import sys; sys.argv[0] = {name!r}; sys.path.append({folder!r}); from {module} import main; main()"
         os.execv(sys.executable, [sys.executable, "-I", "-c", script, *sys.argv[1:]])
 
 
