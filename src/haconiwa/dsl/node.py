@@ -137,7 +137,6 @@ class Recording:
         node: What is set on.
         name: The setting or method.
         barns_own: It belongs to the barn alone and may come after the first child.
-        argument: Which argument of the method is meant, for messages.
 
     Raises:
         ConfigError: The file has ended.
