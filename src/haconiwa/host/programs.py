@@ -21,18 +21,29 @@ if TYPE_CHECKING:
 SAFE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Where programs are looked up, and the PATH that they get; the caller's own PATH is not trusted."""
 
-_PACKAGES = {"lxc-create": "lxc", "xz": "xz-utils", "ip": "iproute2", "nft": "nftables", "mksquashfs": "squashfs-tools"}
+_PACKAGES = {
+    "busybox": "busybox-static",
+    "lxc-create": "lxc",
+    "xz": "xz-utils",
+    "ip": "iproute2",
+    "nft": "nftables",
+    "mksquashfs": "squashfs-tools",
+}
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
 _LAST_LINES = 20
 
 
-def find_program(name: str) -> str:
+def find_program(name: str, search_path: str = SAFE_PATH) -> str:
     """The absolute path of a program.
+
+    Args:
+        name: Its name.
+        search_path: Folders, separated by colons.
 
     Raises:
         HostError: It is not installed; the hint names Debian's package.
     """
-    for directory in SAFE_PATH.split(":"):
+    for directory in search_path.split(":"):
         path = f"{directory}/{name}"
         if os.path.isfile(path) and os.access(path, os.X_OK):
             return path

@@ -21,20 +21,18 @@ def test_a_program_is_found_without_the_callers_path(monkeypatch: pytest.MonkeyP
     assert os.path.isabs(find_program("tar"))
 
 
-@pytest.mark.parametrize(("name", "package"), [("no-such-program", "no-such-program"), ("nft-", "nft-")])
-def test_a_missing_program_is_named_with_its_package(name: str, package: str) -> None:
+def test_a_missing_program_is_named_with_its_package() -> None:
     with pytest.raises(HostError) as raised:
-        find_program(name)
+        find_program("no-such-program")
     assert raised.value.lines() == [
-        f'error: the program "{name}" is missing',
-        f"  hint: install it, on Debian: apt-get install {package}",
+        'error: the program "no-such-program" is missing',
+        "  hint: install it, on Debian: apt-get install no-such-program",
     ]
 
 
-def test_the_package_is_not_always_called_like_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("haconiwa.host.programs.SAFE_PATH", "/nowhere")
+def test_the_package_is_not_always_called_like_the_program() -> None:
     with pytest.raises(HostError) as raised:
-        find_program("lxc-create")
+        find_program("lxc-create", "/nowhere")
     assert raised.value.hint.endswith("apt-get install lxc")
 
 

@@ -10,6 +10,17 @@ from haconiwa.host.programs import find_program, run_program
 
 LABEL = "lxc-create"
 
+_NEEDS = {
+    "busybox": ("busybox",),
+    "debian": ("debootstrap", "rsync"),
+    "devuan": ("debootstrap", "rsync"),
+    "fedora": ("curl", "rsync"),
+    "kali": ("debootstrap", "rsync"),
+    "oci": ("skopeo", "umoci", "jq"),
+    "ubuntu": ("debootstrap", "rsync"),
+}
+"""Programs that templates miss only after they have downloaded a system."""
+
 _TEMPLATES = ("/usr/share/lxc/templates", "/usr/local/share/lxc/templates")
 
 
@@ -24,15 +35,25 @@ def arguments(job: Job) -> list[str]:
     return line
 
 
+def required_programs(template: str) -> tuple[str, ...]:
+    """What must be installed for a template; lxc-create itself comes first."""
+    return ("lxc-create", *_NEEDS.get(template, ()))
+
+
 def bootstrap(job: Job) -> None:
     """Run lxc-create and forget the container that it records."""
-    program = find_program("lxc-create")
-    _require_template(job.text("os_type"))
+    template = job.text("os_type")
+    program, *_ = [find_program(name) for name in required_programs(template)]
+    require_template(template)
     run_program([program, *arguments(job)], job.line)
 
 
-def _require_template(name: str) -> None:
-    """lxc-create says the same in three lines, without the name of the package."""
+def require_template(name: str) -> None:
+    """Refuse a template that is not there: lxc-create says so in three lines, without the name of the package.
+
+    Raises:
+        HostError: It is missing.
+    """
     if name.startswith("/"):
         found = os.path.exists(name)
     else:

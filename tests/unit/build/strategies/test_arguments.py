@@ -50,10 +50,17 @@ def test_lxc_needs_a_template() -> None:
 
 
 @pytest.mark.parametrize("name", ["no-such-system", "../../../bin/sh", "/nowhere/lxc-x"])
-def test_lxc_template_that_is_not_there(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("haconiwa.build.strategies.lxc.find_program", lambda name: name)
-    with pytest.raises(HostError, match="LXC has no template"):
-        lxc.bootstrap(job("lxc", os_type=name))
+def test_lxc_template_that_is_not_there(name: str) -> None:
+    with pytest.raises(HostError, match=f'LXC has no template "{name}"'):
+        lxc.require_template(name)
+
+
+@pytest.mark.parametrize(
+    ("template", "programs"),
+    [("debian", ("lxc-create", "debootstrap", "rsync")), ("alpine", ("lxc-create",))],
+)
+def test_programs_that_a_template_would_miss_too_late(template: str, programs: tuple[str, ...]) -> None:
+    assert lxc.required_programs(template) == programs
 
 
 def test_debootstrap_command_line() -> None:
