@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from haconiwa.cli.output import Output, print_error
+from haconiwa.cli.output import Output, message_fd, print_error
 from haconiwa.errors import EXIT_FAILURE, EXIT_USAGE, HaconiwaError, InternalError, describe_errno
 from haconiwa.kernel.files import CLOSE_RANGE, MAX_FD, close_range
 
@@ -113,6 +113,8 @@ def _dispatch(argv: list[str]) -> int:
 
     module = load_command(name)
     arguments = parse(name, module, [*common, *argv[1:]])
+    if message_fd() != 1:
+        sys.stdout = sys.stderr  # what a haco file and its hooks print is no result
     status: int = module.run(arguments, Output(quiet=arguments.quiet))
     return status
 
