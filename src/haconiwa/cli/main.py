@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -113,6 +114,8 @@ def _dispatch(argv: list[str]) -> int:
 
     module = load_command(name)
     arguments = parse(name, module, [*common, *argv[1:]])
+    if name != "start":
+        gc.enable()
     if message_fd() != 1:
         sys.stdout = sys.stderr  # what a haco file and its hooks print is no result
     status: int = module.run(arguments, Output(quiet=arguments.quiet))

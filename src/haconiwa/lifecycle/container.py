@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import select
 import sys
@@ -95,7 +94,6 @@ class Container:
         flags = clone_flags(self.spec)
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
-            gc.freeze()
             try:
                 pid, pidfd = clone3(flags, cgroup_fd=self.site.cgroup_fd)
             except OSError as error:

@@ -15,9 +15,7 @@ from haconiwa.isolation import (
     namespaces,
     network,
     process,
-    rlimits,
     rootfs,
-    stdio,
     terminal,
     uts,
 )
@@ -55,6 +53,8 @@ def plan_start(
     last = program or ExecuteProgram((spec.init_command,), spec.environ, term)
     steps = [*_on_the_host(spec, hierarchies), *_in_the_child(spec), *_in_the_new_root(spec), last]
     if daemon:
+        from haconiwa.isolation import stdio
+
         steps += stdio.plan(stdio.daemon_streams(spec.stdio, log_file(spec.name)))
     steps += hooks.plan(spec, "before_start_wait")
     return sorted(steps, key=lambda step: PLACES.index(step.place))
@@ -96,12 +96,21 @@ def _in_the_new_root(spec: ContainerSpec) -> list[Step]:
         RefuseImports(),
         *rootfs.plan_entering(spec),
         *hooks.plan(spec, "after_chroot"),
-        *rlimits.plan_raising(spec),
+        *_limits(spec)[0],
         *capabilities.plan_bounding(spec),
         *ids.plan(spec),
         *capabilities.plan(spec),
         *process.plan_last(spec),
         *rootfs.plan_workdir(spec),
-        *rlimits.plan(spec),
+        *_limits(spec)[1],
         HandOver(),
     ]
+
+
+def _limits(spec: ContainerSpec) -> tuple[list[Step], list[Step]]:
+    """The steps before and after privileges are given up; most containers have none."""
+    if not spec.rlimits:
+        return [], []
+    from haconiwa.isolation import rlimits
+
+    return rlimits.plan_raising(spec), rlimits.plan(spec)

@@ -12,6 +12,7 @@ import os
 import termios
 import time
 
+from haconiwa.host.descriptors import write_all
 from haconiwa.host.loop import READABLE, WRITABLE, Loop
 from haconiwa.kernel.terminal import get_window_size, set_window_size
 
@@ -155,12 +156,3 @@ def make_raw(fd: int, saved: list[Any]) -> None:
     modes[3] &= ~(termios.ECHO | termios.ECHONL | termios.ICANON | termios.ISIG | termios.IEXTEN)
     modes[6][termios.VMIN], modes[6][termios.VTIME] = 1, 0
     termios.tcsetattr(fd, termios.TCSADRAIN, modes)
-
-
-def write_all(fd: int, data: bytes) -> None:
-    """Write everything; a reader that is gone is no reason to end."""
-    try:
-        while data:
-            data = data[os.write(fd, data) :]
-    except OSError:
-        pass

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 from haconiwa.errors import EXIT_FAILURE, ContainerError, HaconiwaError, HookError
 from haconiwa.host.cgroups import hierarchies
+from haconiwa.host.descriptors import write_all
 from haconiwa.host.loop import Loop
 from haconiwa.kernel import signals as signal
 from haconiwa.lifecycle.hooks import run_hook
 from haconiwa.lifecycle.plan import plan_start
-from haconiwa.lifecycle.relay import Relay, write_all
 from haconiwa.spec.record import Record
 from haconiwa.supervisor.base import Barn
-from haconiwa.supervisor.daemon import Report, detach, log_fds
 from haconiwa.supervisor.member import Member
+from haconiwa.supervisor.messages import report
 from haconiwa.supervisor.signals import STOP_SIGNALS, Signals
-from haconiwa.supervisor.supervisor import SupervisorOptions, report
+from haconiwa.supervisor.supervisor import SupervisorOptions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from haconiwa.lifecycle.relay import Relay
     from haconiwa.spec.model import BarnSpec
+    from haconiwa.supervisor.daemon import Report
 
 
 class BarnOptions(Record):
@@ -65,6 +68,8 @@ def run_barn(spec: BarnSpec, options: BarnOptions) -> int:
     _call_hooks(spec, "setup", live)
     if not spec.daemonize:
         return _Work(spec, options, members, live).run()
+    from haconiwa.supervisor.daemon import Report, detach
+
     answer = Report()
     if detach():
         return answer.wait(lambda line: write_all(options.message_fd, f"{line}\n".encode()))
@@ -124,6 +129,7 @@ class _Work:
         self._loop.watch(self._signals.fd, lambda _events: self._take_signals())
         for member in self._members:
             self._fork(member)
+        gc.enable()
         if self._answer:
             self._loop.run_until(lambda: all(member.settled for member in self._members))
             self._tell_caller(self._answer)
@@ -163,6 +169,8 @@ class _Work:
     def _output_fds(self, member: Member) -> tuple[int, int]:
         """Where a supervisor's messages and hooks print."""
         if self._spec.daemonize:
+            from haconiwa.supervisor.daemon import log_fds
+
             return log_fds(member.name)
         if not self._has_terminal:
             return (self._options.message_fd, 2)
@@ -179,6 +187,8 @@ class _Work:
             member.link.close()
             member.link = None
         elif fd >= 0:
+            from haconiwa.lifecycle.relay import Relay
+
             self._relay = Relay(self._loop, fd, lambda: self._escape(member), member.stop)
         if member.failure:
             self._stop_others(member)

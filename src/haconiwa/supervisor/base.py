@@ -50,7 +50,8 @@ class Base:
         self.timer: HookTimer | None = None
         self._supervisor_pid = os.getpid()
         self._pidfd = -1
-        self._stop: Callable[[], None] = lambda: None
+        self._stop: Callable[[], None] | None = None
+        self._stop_asked = False
 
     @property
     def supervisor_pid(self) -> int:
@@ -73,7 +74,15 @@ class Base:
 
     def stop(self) -> None:
         """End the container once this hook has returned: TERM, then KILL after ten seconds."""
-        self._stop()
+        self._stop_asked = True
+        if self._stop:
+            self._stop()
+
+    def _on_stop(self, stop: Callable[[], None]) -> None:
+        """What `stop` does, once the container runs; done at once when a hook has asked for it before."""
+        self._stop = stop
+        if self._stop_asked:
+            stop()
 
     def log(self, text: object) -> None:
         """Print a line with the container's name, where the supervisor's own messages go."""

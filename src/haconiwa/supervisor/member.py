@@ -9,7 +9,8 @@ from haconiwa.kernel import signals as signal
 from haconiwa.spec.record import replace
 from haconiwa.supervisor import link as barn_link
 from haconiwa.supervisor.link import FAILED, UP, make_link
-from haconiwa.supervisor.supervisor import Supervisor, report
+from haconiwa.supervisor.messages import report
+from haconiwa.supervisor.supervisor import Supervisor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,28 +6,25 @@ import os
 import sys
 
 from haconiwa.errors import ContainerError, HaconiwaError, HookError
-from haconiwa.host.loop import Loop, Timer
 from haconiwa.isolation.step import Site
 from haconiwa.kernel import signals as signal
 from haconiwa.lifecycle.container import Container
-from haconiwa.lifecycle.hooks import call_function, function_name, run_hook
+from haconiwa.lifecycle.hooks import run_hook
 from haconiwa.lifecycle.identity import boot_id, identify
 from haconiwa.lifecycle.state import Claim, State, now, remove_pid_file, write_beside
-from haconiwa.lifecycle.stop import heeds
 from haconiwa.spec.record import Record, replace, to_plain
 from haconiwa.supervisor import link as barn_link
 from haconiwa.supervisor.base import Base
+from haconiwa.supervisor.messages import report
 from haconiwa.supervisor.signals import STOP_SIGNALS, Signals
-from haconiwa.supervisor.timers import AsyncHook
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
 
     from haconiwa.isolation.step import Step
-    from haconiwa.spec.model import ContainerSpec, SignalHandlerSpec
-
-_STOP_TIMEOUT_S = 10.0
+    from haconiwa.spec.model import ContainerSpec
+    from haconiwa.supervisor.watch import Watch
 
 
 class SupervisorOptions(Record):
@@ -64,14 +61,11 @@ class Supervisor:
         self._spec = spec
         self._link = link
         self._options = options
-        self._loop = Loop()
         handled = {signal.signal_number(handler.signal) for handler in spec.signal_handlers}
         self._signals = Signals((*STOP_SIGNALS, *handled))
         self._base = Base(spec)
-        self._base._stop = self._begin_stop
         self._site = self._make_site()
         self._container = Container(spec, steps, self._site, 2 if options.trace else -1)
-        self._stopping: Timer | None = None
         self._state = State(
             name=spec.name,
             haco_file=options.haco_file,
@@ -117,9 +111,7 @@ class Supervisor:
         except HaconiwaError as error:
             status = self._fail(error)
         else:
-            self._watch()
-            self._loop.run_until(lambda: self._container.exit_status is not None)
-            status = self._container.exit_status or 0
+            status = self._watch().run_until_end()
             self._say(f"Container({self._container.pid}) finish detected: {self._container.describe_exit()}")
             word = "exited with failure" if status else "successfully exited"
             self._say(f"Container {word}: {self._container.describe_exit()}")
@@ -137,6 +129,13 @@ class Supervisor:
         self._say(f"Container fork success and going to wait: pid={self._container.pid}")
         self._container.run_started_hooks()
 
+    def _watch(self) -> Watch:
+        from haconiwa.supervisor.watch import Watch
+
+        return Watch(
+            self._spec, self._container, self._base, self._signals, None if self._options.daemon else self._link
+        )
+
     def _cloned(self, claim: Claim) -> None:
         """The process exists: its hooks on this side may know it, and others must be able to find it."""
         self._base.status = "created"
@@ -144,6 +143,7 @@ class Supervisor:
         self._base._pidfd = self._container.pidfd
         self._base.cgroup = self._site.cgroup_paths
         self._record(claim, status="created", init=identify(self._container.pid))
+        from haconiwa.supervisor import watch  # noqa: F401 - loads while the child is being built
 
     def _record(self, claim: Claim, **changes: object) -> None:
         self._state = replace(self._state, cgroups=self._site.cgroup_paths, **changes)
@@ -153,54 +153,6 @@ class Supervisor:
             raise ContainerError(
                 "cannot record its state", why=error.strerror or str(error), subject=self._spec.name
             ) from error
-
-    def _watch(self) -> None:
-        """Everything that can happen while the container runs."""
-        self._loop.watch(self._container.pidfd, lambda _events: self._ended())
-        self._loop.watch(self._signals.fd, lambda _events: self._take_signals())
-        if not self._options.daemon:
-            self._loop.watch(self._link.fileno(), lambda _events: self._barn_is_gone())
-        for timer in self._spec.timers:
-            AsyncHook(timer, self._base, self._loop, report)
-        self._take_signals()  # what came during the start
-
-    def _ended(self) -> None:
-        self._loop.unwatch(self._container.pidfd)
-        self._base._pidfd = -1
-        self._container.reap()
-
-    def _barn_is_gone(self) -> None:
-        """A foreground container does not outlive the barn that holds its terminal."""
-        self._loop.unwatch(self._link.fileno())
-        self._begin_stop()
-
-    def _take_signals(self) -> None:
-        for number in self._signals.take():
-            if number == signal.SIGHUP and self._options.daemon:
-                continue
-            if number in STOP_SIGNALS:
-                self._begin_stop()
-            for handler in self._spec.signal_handlers:
-                if signal.signal_number(handler.signal) == number:
-                    self._call_handler(handler)
-
-    def _call_handler(self, handler: SignalHandlerSpec) -> None:
-        what = f'the {handler.signal} handler "{function_name(handler.function)}"'
-        try:
-            call_function(handler.function, self._base, what, handler.where)
-        except HookError as error:
-            report(error)
-
-    def _begin_stop(self) -> None:
-        """TERM, and KILL after a while; KILL at once when asked a second time or when TERM could have no effect."""
-        if self._container.exit_status is not None or self._container.pidfd < 0:
-            return
-        futile = "pid" in self._spec.namespaces and not heeds(self._container.pid, signal.SIGTERM)
-        if self._stopping or futile:
-            self._container.kill()
-            return
-        self._stopping = self._loop.call_after(_STOP_TIMEOUT_S, self._container.kill)
-        signal.pidfd_send_signal(self._container.pidfd, signal.SIGTERM)
 
     def _end(self, status: int) -> None:
         """The hooks of the end, once each, whatever the one before did."""
@@ -230,12 +182,6 @@ class Supervisor:
         for path in self._site.cgroup_paths:
             if os.path.isdir(path):
                 self._say(f'{self._spec.name}: left the cgroup "{path}": something else put processes into it')
-
-
-def report(error: HaconiwaError) -> None:
-    """An error, where the barn has led stderr."""
-    sys.stdout.flush()
-    os.write(2, "".join(f"{line}\n" for line in error.lines()).encode("utf-8", "surrogateescape"))
 
 
 def _write_pid_file(path: str) -> None:
