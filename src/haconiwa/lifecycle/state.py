@@ -183,7 +183,7 @@ def read_state(name: str) -> State | None:
         content = file.read(_LARGEST_STATE)
     try:
         return _parse(content)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ContainerError(f'cannot read "{path}"', why=str(error), subject=name) from None
 
 
