@@ -41,7 +41,8 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("file", metavar="FILE", nargs="?", help="the haco file to write")
     parser.add_argument("-n", "--name", help="the container's name (default: haconiwa- and eight digits)")
     parser.add_argument("-r", "--root", metavar="DIR", help="where its root file system will be")
-    parser.add_argument("-s", "--strategy", choices=(*STRATEGIES, *STRATEGY_ALIASES), help="how it will be made")
+    known = (*STRATEGIES, *STRATEGY_ALIASES)
+    parser.add_argument("-s", "--strategy", metavar="STRATEGY", choices=known, help=f"one of {' '.join(STRATEGIES)}")
     parser.add_argument("-G", "--global", dest="is_global", action="store_true", help="write the global config")
 
 

@@ -8,6 +8,7 @@ from haconiwa.cli.output import message_fd
 from haconiwa.cli.privilege import require_root
 from haconiwa.dsl.load import load_file
 from haconiwa.errors import ConfigError, Problem
+from haconiwa.image import keep_image
 from haconiwa.spec.record import replace
 from haconiwa.supervisor.barn import BarnOptions, run_barn
 
@@ -53,15 +54,15 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
     require_root("start")
     if arguments.bootstrap:
         _create(spec, arguments, output)
-    return run_barn(
-        spec,
-        BarnOptions(
-            terminal=os.isatty(0) and os.isatty(1),
-            message_fd=message_fd(),
-            quiet=arguments.quiet,
-            trace=arguments.debug,
-        ),
+    options = BarnOptions(
+        terminal=os.isatty(0) and os.isatty(1),
+        message_fd=message_fd(),
+        quiet=arguments.quiet,
+        trace=arguments.debug,
     )
+    status = run_barn(spec, options)
+    keep_image()
+    return status
 
 
 def select(spec: BarnSpec, name: str | None) -> BarnSpec:
