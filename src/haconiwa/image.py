@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from types import CodeType, ModuleType
     from typing import Any
 
-    Entry = tuple[str, bool, int, int, CodeType]  # path of the source, is a package, size, mtime in ns, code
+    Source = tuple[str, bool, int, int]  # path, is a package, size, mtime in ns
 
 _PACKAGE = "haconiwa"
+_MAGIC = f"haconiwa image 1, Python {sys.version}\n".encode()
+_LENGTH_SIZE = 8  # bytes: the length of the table of sources, which is checked before the code is read
 _PATH = os.path.join(os.path.dirname(__file__), "__pycache__", f"start.{sys.implementation.cache_tag}.image")
 _ModuleSpec: Any = type(__spec__)  # importlib.machinery.ModuleSpec, without importing that
 
@@ -28,18 +30,19 @@ _ModuleSpec: Any = type(__spec__)  # importlib.machinery.ModuleSpec, without imp
 class _Finder:
     """Finds and loads modules of the image; what is not in it is left to the other finders."""
 
-    def __init__(self, entries: dict[str, Entry]) -> None:
-        self._entries = entries
+    def __init__(self, sources: dict[str, Source], codes: dict[str, CodeType]) -> None:
+        self._sources = sources
+        self._codes = codes
 
     def find_spec(self, name: str, *_where: object) -> Any:
         """As ``importlib.abc.MetaPathFinder``."""
-        entry = self._entries.get(name)
-        if entry is None:
+        source = self._sources.get(name)
+        if source is None:
             return None
-        spec = _ModuleSpec(name, self, origin=entry[0], is_package=entry[1])
+        spec = _ModuleSpec(name, self, origin=source[0], is_package=source[1])
         spec.has_location = True
-        if entry[1]:
-            spec.submodule_search_locations = [os.path.dirname(entry[0])]
+        if source[1]:
+            spec.submodule_search_locations = [os.path.dirname(source[0])]
         return spec
 
     def create_module(self, _spec: object) -> None:
@@ -47,52 +50,51 @@ class _Finder:
 
     def exec_module(self, module: ModuleType) -> None:
         """As ``importlib.abc.Loader``."""
-        exec(self._entries[module.__name__][4], module.__dict__)
+        exec(self._codes[module.__name__], module.__dict__)
 
 
 def use_image() -> None:
     """Let modules of this package come from the image, if there is one that fits."""
-    if entries := _read():
-        sys.meta_path.insert(0, _Finder(entries))
+    try:
+        with open(_PATH, "rb") as file:
+            content = file.read()
+    except OSError:
+        return
+    try:
+        if not content.startswith(_MAGIC):
+            return
+        start = len(_MAGIC) + _LENGTH_SIZE
+        end = start + int.from_bytes(content[len(_MAGIC) : start])
+        sources: dict[str, Source] = marshal.loads(content[start:end])
+        if all(_is_unchanged(source) for source in sources.values()):
+            codes: dict[str, CodeType] = marshal.loads(memoryview(content)[end:])
+            sys.meta_path.insert(0, _Finder(sources, codes))
+    except (OSError, EOFError, ValueError, TypeError):
+        return  # a source is gone, or the file is damaged
+
+
+def _is_unchanged(source: Source) -> bool:
+    status = os.stat(source[0])
+    return (status.st_size, status.st_mtime_ns) == source[2:]
 
 
 def keep_image() -> None:
     """Write the image of what this process has loaded, unless it already came from one or may not be written."""
     if sys.dont_write_bytecode or any(isinstance(finder, _Finder) for finder in sys.meta_path):
         return
-    entries = {name: _entry(name) for name in list(sys.modules) if name.partition(".")[0] == _PACKAGE}
+    sources, codes = {}, {}
+    for name in [name for name in sys.modules if name.partition(".")[0] == _PACKAGE]:
+        spec = sys.modules[name].__spec__
+        if spec is not None and spec.origin is not None and hasattr(spec.loader, "get_code"):
+            status = os.stat(spec.origin)
+            is_package = spec.submodule_search_locations is not None
+            sources[name] = (spec.origin, is_package, status.st_size, status.st_mtime_ns)
+            codes[name] = spec.loader.get_code(name)
     temporary = f"{_PATH}.{os.getpid()}"
     try:
         with open(temporary, "xb") as file:
-            file.write(marshal.dumps({name: entry for name, entry in entries.items() if entry}))
+            table = marshal.dumps(sources)
+            file.write(_MAGIC + len(table).to_bytes(_LENGTH_SIZE) + table + marshal.dumps(codes))
         os.replace(temporary, _PATH)
     except OSError:
         return  # a folder that may not be written to has no .pyc files either
-
-
-def _read() -> dict[str, Entry]:
-    try:
-        with open(_PATH, "rb") as file:
-            entries: dict[str, Entry] = marshal.loads(file.read())
-        for path, _is_package, size, mtime_ns, _code in entries.values():
-            status = os.stat(path)
-            if (status.st_size, status.st_mtime_ns) != (size, mtime_ns):
-                return {}
-    except (OSError, EOFError, ValueError, TypeError):
-        return {}
-    return entries
-
-
-def _entry(name: str) -> Entry | None:
-    spec = sys.modules[name].__spec__
-    loader: Any = spec.loader if spec else None
-    if spec is None or spec.origin is None or not hasattr(loader, "get_code"):
-        return None
-    status = os.stat(spec.origin)
-    return (
-        spec.origin,
-        spec.submodule_search_locations is not None,
-        status.st_size,
-        status.st_mtime_ns,
-        loader.get_code(name),
-    )
