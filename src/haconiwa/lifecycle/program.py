@@ -147,7 +147,7 @@ class ExecuteProgram(Step):
 
     def execute(self, site: Site) -> None:
         environ = environment(self.environ, site.home, self.term if site.terminal_socket else None)
-        close_range(3, MAX_FD, CLOSE_RANGE.CLOEXEC)
+        _close_all_but(site.channel_fd)
         *others, last = self.programs
         for argv in others:
             try:
@@ -156,6 +156,14 @@ class ExecuteProgram(Step):
                 if error.exit_status != EXIT_NOT_FOUND:
                     raise
         execute(last, environ)
+
+
+def _close_all_but(channel_fd: int) -> None:
+    """Close everything above 2 now, so that looking at the program finds a free descriptor below a small limit."""
+    close_range(channel_fd, channel_fd, CLOSE_RANGE.CLOEXEC)
+    if channel_fd > 3:
+        close_range(3, channel_fd - 1)
+    close_range(channel_fd + 1, MAX_FD)
 
 
 class CallFunction(Step):
