@@ -62,12 +62,16 @@ class QuickParser:
         return SimpleNamespace(**values)
 
     def _take_options(self, argv: list[str], values: dict[str, Any]) -> list[str]:
-        words = []
+        words: list[str] = []
         queue = iter(argv)
+        before_option = -1  # how many words came before the last option
         for word in queue:
             if not word.startswith("-") or word == "-":
+                if before_option == len(words) > 0:
+                    raise _Unsure  # argparse has odd rules for positional arguments with options in between
                 words.append(word)
                 continue
+            before_option = len(words)
             name, equals, value = word.partition("=") if word.startswith("--") else (word, "", "")
             settings = self._options.get(name)
             if settings is None or settings.get("action", "store") not in ("store", "store_true"):
@@ -81,6 +85,8 @@ class QuickParser:
                 value = next(queue, "-")
                 if value.startswith("-"):
                     raise _Unsure
+            elif value == "--":
+                raise _Unsure
             values[settings["dest"]] = _convert(settings, value)
         return words
 

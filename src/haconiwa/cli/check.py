@@ -41,7 +41,7 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
 
 
 def problems(path: str) -> list[Problem]:
-    """All that is wrong with a file, each thing once, in the order of its lines.
+    """All that is wrong with a file, in the order of its lines; of a line that is wrong not what looks odd besides.
 
     Args:
         path: Host path of the haco file.
@@ -51,12 +51,12 @@ def problems(path: str) -> list[Problem]:
         plan_all(load_file(path))
     except ConfigError as error:
         found += error.problems
+    wrong = {str(problem.where) for problem in found}
     try:
-        found += lint_file(path)
+        found += [problem for problem in lint_file(path) if str(problem.where) not in wrong]
     except ConfigError as error:
-        found += error.problems
-    unique = {str(problem): problem for problem in found}
-    return sorted(unique.values(), key=_line)
+        found += [problem for problem in error.problems if str(problem) not in map(str, found)]
+    return sorted(found, key=_line)
 
 
 def _line(problem: Problem) -> tuple[bool, int]:
