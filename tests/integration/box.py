@@ -71,7 +71,7 @@ class Box:
         command: tuple[str, ...] = ("/bin/sh",),
         namespaces: tuple[str, ...] = NAMESPACES,
         independent: tuple[str, ...] = INDEPENDENT,
-        root: Path | None | str = "",
+        root: Path | str | None = "",
     ) -> Path:
         """Write the haco file.
 

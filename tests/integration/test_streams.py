@@ -48,7 +48,7 @@ def test_streams_are_the_same_open_files(box: Box, tmp_path: os.PathLike[str]) -
     with open(path, "w+b") as file:
         file.write(b"before ")
         file.flush()
-        argv = [box.haconiwa.path, "start", box.file, "--", "echo", "after"]
+        argv = [box.haconiwa.path, "start", str(box.file), "--", "echo", "after"]
         subprocess.run(argv, stdout=file, stderr=subprocess.PIPE, env=box.haconiwa.environ(), check=True)
         file.seek(0)
         assert file.read() == b"before after\n"
@@ -104,7 +104,7 @@ def test_closed_streams_are_no_files_of_ours(box: Box, closed: str) -> None:
 
 def test_full_disk_under_stdout_is_the_programs_own_matter(box: Box) -> None:
     with open("/dev/full", "wb") as full:
-        argv = [box.haconiwa.path, "start", box.file, "--", "sh", "-c", "echo x || exit 9"]
+        argv = [box.haconiwa.path, "start", str(box.file), "--", "sh", "-c", "echo x || exit 9"]
         result = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, env=box.haconiwa.environ(), check=False)
     assert result.returncode == 9
 
