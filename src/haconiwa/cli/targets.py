@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from haconiwa.errors import ConfigError, ContainerError, HostError, Problem
+from haconiwa.errors import ContainerError, HostError
 from haconiwa.lifecycle.state import State, find_states, list_states
 
 TYPE_CHECKING = False
@@ -76,18 +76,6 @@ def find(word: str, name: str | None = None, pid: int | None = None) -> list[Sta
         wanted = " and ".join(f'{kind} "{value}"' for kind, value in (("name", name), ("pid", pid)) if value)
         raise ContainerError(f'"{word}" has no container with {wanted}', hint=f"it has: {_names(found)}")
     return chosen
-
-
-def only_one(states: Sequence[State], word: str) -> State:
-    """The only container of several that a command needs.
-
-    Raises:
-        ConfigError: There is more than one.
-    """
-    if len(states) > 1:
-        what = f'"{word}" has {len(states)} containers: {_names(states)}'
-        raise ConfigError(Problem(what, hint="choose one with -n NAME"))
-    return states[0]
 
 
 def _names(states: Sequence[State]) -> str:

@@ -8,7 +8,7 @@ import select
 from haconiwa.errors import ContainerError
 from haconiwa.isolation.groups import kill_groups
 from haconiwa.kernel import signals as signal
-from haconiwa.lifecycle.identity import open_pidfd
+from haconiwa.lifecycle.identity import NOBODY, open_pidfd
 from haconiwa.lifecycle.state import Claim, State, is_supervised
 
 TYPE_CHECKING = False
@@ -89,6 +89,8 @@ def stop(state: State, timeout_s: float, say: Callable[[str], None]) -> None:
     Raises:
         ContainerError: It does not run, or cannot be ended.
     """
+    if state.init == NOBODY and _give_up_start(state):
+        return
     pidfd = _open_init(state)
     try:
         by_namespace = ends_by_pid_namespace(state)
@@ -105,6 +107,17 @@ def stop(state: State, timeout_s: float, say: Callable[[str], None]) -> None:
     finally:
         os.close(pidfd)
     _wait_for_supervisor(state)
+
+
+def _give_up_start(state: State) -> bool:
+    """Let a supervisor that has not made the first process yet, since a hook of its takes long, take back its start."""
+    pidfd = open_pidfd(state.supervisor)
+    if pidfd < 0:
+        return False
+    signal.pidfd_send_signal(pidfd, signal.SIGTERM)
+    os.close(pidfd)
+    _wait_for_supervisor(state)
+    return True
 
 
 def _open_init(state: State) -> int:

@@ -200,3 +200,14 @@ def test_commands_on_a_barn(box: Box, haconiwa: Program) -> None:
     assert f'has no container with name "{names[1]}"' in haconiwa("stop", "-n", names[1], box.file, expect=125).stderr
     haconiwa("stop", box.file)
     assert haconiwa("ps", "-q").stdout == ""
+
+
+def test_stop_while_a_hook_delays_the_start(box: Box, haconiwa: Program) -> None:
+    box.write(rest="@config.add_general_hook('before_fork')\ndef wait(base):\n    os.read(os.pipe()[0], 1)\n")
+    with haconiwa.start("start", box.file) as process:
+        wait_until(lambda: box.status() == "creating", "the supervisor has recorded itself")
+        haconiwa("stop", box.name)
+        assert process.wait(20) == 125
+        assert process.stderr is not None
+        assert 'the before_fork hook "wait" was interrupted' in process.stderr.read()
+    box.nothing_left()

@@ -12,12 +12,11 @@ import pytest
 
 import haconiwa
 from haconiwa.build.report import prefixed
-from haconiwa.cli import check, inspect, main, plan, revisions, targets, version
+from haconiwa.cli import check, inspect, main, plan, revisions, version
 from haconiwa.cli.arguments import parse
 from haconiwa.cli.output import Output
 from haconiwa.cli.progress import Progress
 from haconiwa.errors import ConfigError, ContainerError, HostError
-from haconiwa.lifecycle.identity import Identity
 from haconiwa.lifecycle.state import State
 
 HACO = """\
@@ -160,17 +159,6 @@ def test_nothing_at_all_is_wrong(capfd: pytest.CaptureFixture[str]) -> None:
 def test_common_options_may_stand_before_and_after(argv: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     assert main._run(list(argv)) == 0
     assert capfd.readouterr().out == f"haconiwa {haconiwa.__version__}\n"
-
-
-def state(name: str, pid: int) -> State:
-    init, supervisor = Identity(pid=pid, started_at=1), Identity(pid=pid + 100, started_at=1)
-    return State(name=name, haco_file="/b.haco", status="running", init=init, supervisor=supervisor, config={})
-
-
-def test_only_one() -> None:
-    assert targets.only_one([state("a", 1)], "b.haco").name == "a"
-    with pytest.raises(ConfigError, match="a, b; choose one with -n NAME"):
-        targets.only_one([state("a", 1), state("b", 2)], "b.haco")
 
 
 def test_progress_looks_as_in_the_original(capfd: pytest.CaptureFixture[str]) -> None:
