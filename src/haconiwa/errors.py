@@ -217,7 +217,7 @@ class InternalError(HaconiwaError):
     """A bug of ours."""
 
     def __init__(self, what: str, *, why: str = "", subject: str = "") -> None:
-        super().__init__(what, why=why, subject=subject, hint="this is a bug of haconiwa, please report it with --debug")
+        super().__init__(what, why=why, subject=subject, hint="a bug of haconiwa: report it with the output of --debug")
 
 
 def describe_errno(number: int) -> str:

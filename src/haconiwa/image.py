@@ -85,11 +85,12 @@ def keep_image() -> None:
     sources, codes = {}, {}
     for name in [name for name in sys.modules if name.partition(".")[0] == _PACKAGE]:
         spec = sys.modules[name].__spec__
-        if spec is not None and spec.origin is not None and hasattr(spec.loader, "get_code"):
+        loader: Any = spec.loader if spec is not None else None
+        if spec is not None and spec.origin is not None and hasattr(loader, "get_code"):
             status = os.stat(spec.origin)
             is_package = spec.submodule_search_locations is not None
             sources[name] = (spec.origin, is_package, status.st_size, status.st_mtime_ns)
-            codes[name] = spec.loader.get_code(name)
+            codes[name] = loader.get_code(name)
     temporary = f"{_PATH}.{os.getpid()}"
     try:
         with open(temporary, "xb") as file:

@@ -17,8 +17,10 @@ def system_accounts(passwd_path: str = "/etc/passwd", group_path: str = "/etc/gr
         passwd_path: Host path.
         group_path: Host path.
     """
-    users = _system_lines(passwd_path, 7) or [_DEFAULT_PASSWD.split(":")]
-    groups = _system_lines(group_path, 4) or [_DEFAULT_GROUP.split(":")]
+    default_user: list[str] = [*_DEFAULT_PASSWD.split(":")]
+    default_group: list[str] = [*_DEFAULT_GROUP.split(":")]
+    users = _system_lines(passwd_path, 7) or [default_user]
+    groups = _system_lines(group_path, 4) or [default_group]
     names = {user[0] for user in users}
     for group in groups:
         group[3] = ",".join(member for member in group[3].split(",") if member in names)

@@ -6,9 +6,11 @@ import gc
 import os
 import sys
 
+from haconiwa.cli.late_site import use_site_when_needed
 from haconiwa.cli.output import Output, message_fd, print_error
 from haconiwa.errors import EXIT_FAILURE, EXIT_USAGE, HaconiwaError, InternalError, describe_errno
 from haconiwa.kernel.files import CLOSE_RANGE, MAX_FD, close_range
+from haconiwa.kernel.signals import SIGHUP, SIGTERM, signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ def main() -> NoReturn:
     """Entry point of the command."""
     isolate("haconiwa", "haconiwa.cli.main")
     _guard_descriptors()
+    use_site_when_needed()
+    _end_by_exception()
     status = _run(sys.argv[1:])
     try:
         sys.stdout.flush()
@@ -76,6 +80,16 @@ def _guard_descriptors() -> None:
     # The interpreter has none where the descriptor was closed, but hooks print.
     sys.stdout = sys.stdout or os.fdopen(1, "w", encoding="utf-8")
     sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8")
+
+
+def _end_by_exception() -> None:
+    """Let a signal to end unwind what is under way, so that nothing half-made stays; a barn sets its own handlers."""
+
+    def end(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    for number in (SIGTERM, SIGHUP):
+        signal(number, end)
 
 
 def _run(argv: list[str]) -> int:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from haconiwa.cli.arguments import Parser
     from haconiwa.cli.output import Output
-    from haconiwa.spec.model import BarnSpec, ContainerSpec
+    from haconiwa.spec.model import BarnSpec
 
 DESCRIPTION = """\
 Run the containers of a haco file.
@@ -85,8 +85,8 @@ def _with_command(spec: BarnSpec, command: tuple[str, ...]) -> BarnSpec:
         return spec
     if len(spec.containers) > 1:
         raise ConfigError(Problem("a command can be given to one container only", hint="choose it with -n NAME"))
-    only: ContainerSpec = replace(spec.containers[0], init_command=command)
-    return replace(spec, containers=(only,))
+    changed = tuple(replace(container, init_command=command) for container in spec.containers)
+    return replace(spec, containers=changed)
 
 
 def _create(spec: BarnSpec, arguments: SimpleNamespace, output: Output) -> None:

@@ -6,6 +6,9 @@ See: cgroups(7).
 
 from __future__ import annotations
 
+import os
+
+from haconiwa.kernel.files import CGROUP2_SUPER_MAGIC, CGROUP_SUPER_MAGIC, fstatfs
 from haconiwa.spec.record import Record
 
 
@@ -23,6 +26,7 @@ class Hierarchy(Record):
     controllers: tuple[str, ...] = ()
 
 
+_MAGIC = {1: CGROUP_SUPER_MAGIC, 2: CGROUP2_SUPER_MAGIC}
 _V1_CONTROLLERS = frozenset(
     "blkio cpu cpuacct cpuset devices freezer hugetlb memory misc net_cls net_prio perf_event pids rdma".split()
 )
@@ -51,4 +55,16 @@ def parse_hierarchies(mountinfo: str) -> tuple[Hierarchy, ...]:
 def hierarchies() -> tuple[Hierarchy, ...]:
     """The hierarchies mounted on this machine, as seen by this process."""
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-        return parse_hierarchies(file.read())
+        return tuple(hierarchy for hierarchy in parse_hierarchies(file.read()) if _is_visible(hierarchy))
+
+
+def _is_visible(hierarchy: Hierarchy) -> bool:
+    """Whether its path leads to it: another mount may cover it, or a chroot hide it."""
+    try:
+        fd = os.open(hierarchy.mount_point, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return fstatfs(fd) == _MAGIC[hierarchy.version]
+    finally:
+        os.close(fd)

@@ -75,8 +75,8 @@ class CreateCgroup(Step):
             except OSError:
                 pass  # other containers are in it
 
-    def hint(self, errno_: int) -> str:
-        if errno_ in (errno.EROFS, errno.EACCES, errno.EPERM):
+    def hint(self, number: int) -> str:
+        if number in (errno.EROFS, errno.EACCES, errno.EPERM):
             return "cgroups must be mounted writable: run as root, outside a container or with a delegated subtree"
         return ""
 

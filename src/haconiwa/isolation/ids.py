@@ -108,7 +108,7 @@ class SetIds(Step):
         if os.getresuid() != (site.uid,) * 3 or os.getresgid() != (site.gid,) * 3:
             raise ContainerError(f"cannot {self.describe()}", why="the kernel shows other ids than were set")
 
-    def hint(self, errno_: int) -> str:
+    def hint(self, number: int) -> str:
         return "in a user namespace every id used inside must be mapped"
 
 

@@ -61,8 +61,8 @@ class OpenSource(Step):
         else:
             site.trees[self.key] = fd
 
-    def hint(self, errno_: int) -> str:
-        if errno_ == errno.ENOENT:
+    def hint(self, number: int) -> str:
+        if number == errno.ENOENT:
             return "create it, or pass optional=True to add_mount_point"
         return ""
 
@@ -107,12 +107,10 @@ class MountFilesystem(Step):
         fd = make_filesystem(self.mount.fstype, self.mount.source, self.options)
         attach(fd, site.root_fd, self.mount.destination)
 
-    def hint(self, errno_: int) -> str:
-        if errno_ == errno.EPERM and self.mount.fstype == "proc":
-            return (
-                "in a user namespace procfs needs a pid namespace too, and a host whose own /proc is not covered"
-            )
-        return "see /proc/filesystems for what this kernel has" if errno_ == errno.ENODEV else ""
+    def hint(self, number: int) -> str:
+        if number == errno.EPERM and self.mount.fstype == "proc":
+            return "in a user namespace procfs needs a pid namespace too, and a host whose own /proc is not covered"
+        return "see /proc/filesystems for what this kernel has" if number == errno.ENODEV else ""
 
 
 class MountSysfs(MountFilesystem):

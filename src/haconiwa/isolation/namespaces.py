@@ -130,8 +130,8 @@ class WriteIdMaps(Step):
                 os.close(fd)
         os.write(site.channel_fd, MAPS_WRITTEN)
 
-    def hint(self, errno_: int) -> str:
-        return "the ranges must not overlap, and root may map any id of the host" if errno_ == errno.EINVAL else ""
+    def hint(self, number: int) -> str:
+        return "the ranges must not overlap, and root may map any id of the host" if number == errno.EINVAL else ""
 
 
 def format_maps(mappings: tuple[IdMapping, ...]) -> str:

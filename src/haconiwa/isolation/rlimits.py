@@ -30,8 +30,8 @@ class RaiseRlimit(Step):
         if hard != resource.RLIM_INFINITY and (wanted == resource.RLIM_INFINITY or wanted > hard):
             _set(self.limit, soft, wanted)
 
-    def hint(self, errno_: int) -> str:
-        if errno_ == errno.EPERM:
+    def hint(self, number: int) -> str:
+        if number == errno.EPERM:
             return "this host lets nobody without CAP_SYS_RESOURCE raise a hard limit: ask for less"
         return ""
 

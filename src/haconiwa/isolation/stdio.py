@@ -37,8 +37,8 @@ class OpenHostStream(Step):
         flags = os.O_RDONLY if self.stream == "stdin" else os.O_WRONLY | os.O_CREAT | os.O_APPEND
         _place(site, self.stream, os.open(self.path, flags | _COMMON, 0o600))
 
-    def hint(self, errno_: int) -> str:
-        return "a FIFO needs a reader first" if errno_ == errno.ENXIO else ""
+    def hint(self, number: int) -> str:
+        return "a FIFO needs a reader first" if number == errno.ENXIO else ""
 
 
 class OpenInsideStream(Step):

@@ -62,7 +62,7 @@ class Site:
         self.gid = 0
         self.groups: tuple[int, ...] = ()
         self.home = "/"
-        self.stdio_fds = (0, 1, 2)
+        self.stdio_fds: tuple[int, int, int] = (0, 1, 2)
         self.channel_fd = -1
         self.terminal_socket: socket | None = None
         self.report: Callable[[HaconiwaError], None] = lambda _error: None
@@ -100,6 +100,6 @@ class Step:
     def undo(self, site: Site) -> None:
         """Take back what outlives the container's process. Called once, in reverse order, also after a failure."""
 
-    def hint(self, errno: int) -> str:
+    def hint(self, number: int) -> str:
         """What a user can do about this error of the kernel's; empty when there is nothing to say."""
         return ""

@@ -27,7 +27,9 @@ class SyscallError(OSError):
     """
 
     def __new__(cls, errno: int, call: str) -> SyscallError:  # noqa: ARG004 - for __init__
-        return super().__new__(_KINDS.get(errno, cls), errno, os.strerror(errno))
+        kind: Any = _KINDS.get(errno, cls)
+        error: SyscallError = super().__new__(kind, errno, os.strerror(errno))
+        return error
 
     def __init__(self, errno: int, call: str) -> None:
         self.call = call

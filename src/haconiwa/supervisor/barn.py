@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 
 from haconiwa.errors import EXIT_FAILURE, ContainerError, HaconiwaError, HookError
@@ -12,10 +11,13 @@ from haconiwa.host.loop import Loop
 from haconiwa.kernel import signals as signal
 from haconiwa.lifecycle.hooks import run_hook
 from haconiwa.lifecycle.plan import plan_start
+from haconiwa.lifecycle.state import remove_pid_file
 from haconiwa.spec.record import Record
 from haconiwa.supervisor.base import Barn
 from haconiwa.supervisor.member import Member
+from haconiwa.supervisor.memory import collect_from_now_on
 from haconiwa.supervisor.messages import report
+from haconiwa.supervisor.pid_file import write_pid_file
 from haconiwa.supervisor.signals import STOP_SIGNALS, Signals
 from haconiwa.supervisor.supervisor import SupervisorOptions
 
@@ -127,15 +129,20 @@ class _Work:
             The exit status.
         """
         self._loop.watch(self._signals.fd, lambda _events: self._take_signals())
+        if self._spec.container_pid_file:
+            write_pid_file(self._spec.container_pid_file)
         for member in self._members:
             self._fork(member)
-        gc.enable()
+        collect_from_now_on()
         if self._answer:
             self._loop.run_until(lambda: all(member.settled for member in self._members))
             self._tell_caller(self._answer)
         self._loop.run_until(lambda: all(member.pidfd < 0 for member in self._members))
         self._close_terminal()
-        return self._finish()
+        status = self._finish()
+        if self._spec.container_pid_file:
+            remove_pid_file(self._spec.container_pid_file, os.getpid())
+        return status
 
     def _fork(self, member: Member) -> None:
         options = SupervisorOptions(

@@ -11,11 +11,12 @@ from haconiwa.kernel import signals as signal
 from haconiwa.lifecycle.container import Container
 from haconiwa.lifecycle.hooks import run_hook
 from haconiwa.lifecycle.identity import boot_id, identify
-from haconiwa.lifecycle.state import Claim, State, now, remove_pid_file, write_beside
+from haconiwa.lifecycle.state import Claim, State, now, remove_pid_file
 from haconiwa.spec.record import Record, replace, to_plain
 from haconiwa.supervisor import link as barn_link
 from haconiwa.supervisor.base import Base
 from haconiwa.supervisor.messages import report
+from haconiwa.supervisor.pid_file import write_pid_file
 from haconiwa.supervisor.signals import STOP_SIGNALS, Signals
 
 TYPE_CHECKING = False
@@ -66,6 +67,7 @@ class Supervisor:
         self._base = Base(spec)
         self._site = self._make_site()
         self._container = Container(spec, steps, self._site, 2 if options.trace else -1)
+        self._watch: Watch | None = None
         self._state = State(
             name=spec.name,
             haco_file=options.haco_file,
@@ -111,7 +113,7 @@ class Supervisor:
         except HaconiwaError as error:
             status = self._fail(error)
         else:
-            status = self._watch().run_until_end()
+            status = self._watch.run_until_end() if self._watch else 0
             self._say(f"Container({self._container.pid}) finish detected: {self._container.describe_exit()}")
             word = "exited with failure" if status else "successfully exited"
             self._say(f"Container {word}: {self._container.describe_exit()}")
@@ -121,20 +123,13 @@ class Supervisor:
     def _start(self, claim: Claim) -> None:
         self._record(claim, status="creating")
         if self._spec.container_pid_file:
-            _write_pid_file(self._spec.container_pid_file)
+            write_pid_file(self._spec.container_pid_file)
         self._container.start(wake_fd=self._signals.fd, on_cloned=lambda: self._cloned(claim))
         self._base.status = "running"
         self._record(claim, status="running")
         barn_link.send_up(self._link, self._container.pid)
         self._say(f"Container fork success and going to wait: pid={self._container.pid}")
         self._container.run_started_hooks()
-
-    def _watch(self) -> Watch:
-        from haconiwa.supervisor.watch import Watch
-
-        return Watch(
-            self._spec, self._container, self._base, self._signals, None if self._options.daemon else self._link
-        )
 
     def _cloned(self, claim: Claim) -> None:
         """The process exists: its hooks on this side may know it, and others must be able to find it."""
@@ -143,7 +138,10 @@ class Supervisor:
         self._base._pidfd = self._container.pidfd
         self._base.cgroup = self._site.cgroup_paths
         self._record(claim, status="created", init=identify(self._container.pid))
-        from haconiwa.supervisor import watch  # noqa: F401 - loads while the child is being built
+        from haconiwa.supervisor.watch import Watch  # loads while the child is being built
+
+        link = None if self._options.daemon else self._link
+        self._watch = Watch(self._spec, self._container, self._base, self._signals, link)
 
     def _record(self, claim: Claim, **changes: object) -> None:
         self._state = replace(self._state, cgroups=self._site.cgroup_paths, **changes)
@@ -182,10 +180,3 @@ class Supervisor:
         for path in self._site.cgroup_paths:
             if os.path.isdir(path):
                 self._say(f'{self._spec.name}: left the cgroup "{path}": something else put processes into it')
-
-
-def _write_pid_file(path: str) -> None:
-    try:
-        write_beside(path, f"{os.getpid()}\n")
-    except OSError as error:
-        raise ContainerError(f'cannot write the pid file "{path}"', why=error.strerror or str(error)) from error

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gc
-
 from haconiwa.errors import HookError
 from haconiwa.host.loop import Loop, Timer
 from haconiwa.kernel import signals as signal
 from haconiwa.lifecycle.hooks import call_function, function_name
 from haconiwa.lifecycle.stop import heeds
+from haconiwa.supervisor.memory import collect_from_now_on
 from haconiwa.supervisor.messages import report
 from haconiwa.supervisor.signals import STOP_SIGNALS
 from haconiwa.supervisor.timers import AsyncHook
@@ -53,7 +52,7 @@ class Watch:
         Returns:
             Its exit status.
         """
-        gc.enable()  # off until here: a start is over before a collection pays
+        collect_from_now_on()
         self._loop.watch(self._container.pidfd, lambda _events: self._ended())
         self._loop.watch(self._signals.fd, lambda _events: self._take_signals())
         if self._link is not None:

@@ -9,7 +9,7 @@ from haconiwa.errors import ConfigError, Problem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Protocol
+    from typing import Any, Protocol
 
     class Strategy(Protocol):
         """A module of this package."""
@@ -31,5 +31,6 @@ def load_strategy(name: str) -> Strategy:
     """
     if name not in NAMES:
         raise ConfigError(Problem(f'bootstrap: no strategy "{name}"', hint=f"there are {', '.join(NAMES)}"))
-    module: Strategy = importlib.import_module(f"haconiwa.build.strategies.{name}")
-    return module
+    module: Any = importlib.import_module(f"haconiwa.build.strategies.{name}")
+    strategy: Strategy = module
+    return strategy
