@@ -18,16 +18,15 @@ HEAVY = frozenset({
 
 LOADED_BY_A_START = frozenset(
     """
-    __future__ __haco__ __main__ _abc _codecs _collections _collections_abc _ctypes _frozen_importlib
-    _frozen_importlib_external _functools _heapq _imp _io _operator _signal _socket _stat _struct _thread _warnings
-    _weakref abc binascii builtins codecs collections collections.abc ctypes ctypes._endian encodings encodings.aliases
-    encodings.ascii encodings.utf_8 enum errno fcntl functools gc genericpath heapq io itertools keyword marshal
-    operator os os.path posix posixpath reprlib resource select signal stat struct sys termios time types zipimport
+    __future__ __haco__ __main__ _abc _codecs _collections_abc _ctypes _frozen_importlib _frozen_importlib_external
+    _heapq _imp _io _signal _socket _stat _struct _thread _warnings _weakref abc binascii builtins codecs ctypes
+    ctypes._endian encodings encodings.aliases encodings.utf_8 errno fcntl gc genericpath heapq io itertools marshal os
+    os.path posix posixpath select stat struct sys time types zipimport
     """.split()
 )
 """Modules that are not ours and may be loaded when the container is cloned. What is longer here is slower there."""
 
-OWN_COMMANDS = frozenset({"arguments", "main", "output", "privilege", "progress", "start"})
+OWN_COMMANDS = frozenset({"arguments", "late_site", "main", "output", "privilege", "progress", "start"})
 """Modules of haconiwa.cli that may be loaded then."""
 
 WATCHED_START = """\

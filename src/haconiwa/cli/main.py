@@ -78,8 +78,8 @@ def _guard_descriptors() -> None:
     os.close(fd)
     close_range(3, MAX_FD, CLOSE_RANGE.CLOEXEC)
     # The interpreter has none where the descriptor was closed, but hooks print.
-    sys.stdout = sys.stdout or os.fdopen(1, "w", encoding="utf-8")
-    sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8")
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
 
 
 def _end_by_exception() -> None:
