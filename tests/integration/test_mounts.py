@@ -86,7 +86,7 @@ def test_optional_source_may_be_missing(box: Box) -> None:
 def test_network_etc_is_shown_read_only(box: Box) -> None:
     (box.folder / "etc").mkdir()
     (box.folder / "etc/resolv.conf").write_text("nameserver 192.0.2.1\n")
-    box.write(f'config.mount_network_etc(root, host_root={str(box.folder / "etc")!r})')
+    box.write(f"config.mount_network_etc(root, host_root={str(box.folder / 'etc')!r})")
     assert box.run("cat", "/etc/resolv.conf").stdout == "nameserver 192.0.2.1\n"
     assert "Read-only" in box.run("/bin/sh", "-c", "echo x > /etc/resolv.conf", expect=1).stderr
     assert box.run("cat", "/etc/hosts").stdout == "127.0.0.1 localhost\n"
@@ -190,7 +190,7 @@ def test_resolv_conf_that_is_a_link_to_a_file_of_the_host(box: Box, trap: Trap) 
     replace_by_link(box, "etc/resolv.conf", trap.path / "file")
     (box.folder / "etc").mkdir()
     (box.folder / "etc/resolv.conf").write_text("nameserver 192.0.2.1\n")
-    box.write(f'config.mount_network_etc(root, host_root={str(box.folder / "etc")!r})')
+    box.write(f"config.mount_network_etc(root, host_root={str(box.folder / 'etc')!r})")
     # it leads to that path inside, where the file is made
     assert box.run("cat", "/etc/resolv.conf").stdout == "nameserver 192.0.2.1\n"
     assert trap.untouched()
@@ -201,7 +201,7 @@ def test_dangling_resolv_conf_as_distributions_bring_it(box: Box) -> None:
     replace_by_link(box, "etc/resolv.conf", "../run/systemd/resolve/stub-resolv.conf")
     (box.folder / "etc").mkdir()
     (box.folder / "etc/resolv.conf").write_text("nameserver 192.0.2.1\n")
-    box.write(f'config.mount_network_etc(root, host_root={str(box.folder / "etc")!r})')
+    box.write(f"config.mount_network_etc(root, host_root={str(box.folder / 'etc')!r})")
     assert box.run("cat", "/run/systemd/resolve/stub-resolv.conf").stdout == "nameserver 192.0.2.1\n"
 
 

@@ -69,7 +69,7 @@ class CreateCgroup(Step):
 
     def undo(self, site: Site) -> None:
         if self.path in site.cgroup_paths:
-            remove_groups((self.path,))
+            remove_groups((self.path,), site.spec.wait_interval / 1000)
             try:
                 os.rmdir(os.path.dirname(self.path))
             except OSError:
@@ -102,6 +102,11 @@ def plan(spec: ContainerSpec, hierarchies: tuple[Hierarchy, ...]) -> list[Step]:
     if any(version == 1 for version, _ in groups):
         steps.append(JoinCgroup())
     return steps
+
+
+def planned_paths(steps: list[Step]) -> tuple[str, ...]:
+    """The groups that a list of steps makes."""
+    return tuple(step.path for step in steps if isinstance(step, CreateCgroup))
 
 
 def _make_directory(path: str) -> bool:

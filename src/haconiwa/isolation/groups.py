@@ -77,17 +77,21 @@ def _remove_group(path: str) -> bool:
     return gone
 
 
-def remove_groups(paths: tuple[str, ...], within_s: float = _REMOVE_WITHIN_S) -> tuple[str, ...]:
-    """Remove groups, trying again while the kernel still empties them.
+def remove_groups(paths: tuple[str, ...], look_every_s: float = 0.05) -> tuple[str, ...]:
+    """Remove groups, trying again for two seconds while the kernel still empties them.
+
+    Args:
+        paths: Absolute.
+        look_every_s: The longest pause between two tries; the first are shorter.
 
     Returns:
         Those that are still there because something else put a process into them.
     """
-    deadline = time.monotonic() + within_s
+    deadline = time.monotonic() + _REMOVE_WITHIN_S
     pause_s = 0.001
     while left := tuple(path for path in paths if not _remove_group(path)):
         if time.monotonic() >= deadline:
             return left
         time.sleep(pause_s)  # noqa: TID251 - no event tells when a v1 group may be removed
-        pause_s = min(pause_s * 2, 0.1)
+        pause_s = min(pause_s * 2, look_every_s)
     return ()

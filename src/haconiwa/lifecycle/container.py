@@ -105,6 +105,7 @@ class Container:
                     errno=error.errno or 0,
                 ) from None
             if pid == 0:
+                os.close(self.site.channel_fd)  # while the child held it too, the supervisor's death would not show
                 self.site.channel_fd = child_channel_fd
                 run_child([s for s in self._steps if s.place in (CHILD, INSIDE)], self.site, self._trace)
             self.pid, self.pidfd, self.site.child_pid = pid, pidfd, pid

@@ -11,7 +11,7 @@ import os
 
 from haconiwa.errors import EXIT_FAILURE
 from haconiwa.kernel import signals as signal
-from haconiwa.kernel.process import set_dumpable
+from haconiwa.kernel.process import set_dumpable, set_pdeathsig
 from haconiwa.lifecycle.sync import encode_failure
 
 TYPE_CHECKING = False
@@ -31,6 +31,7 @@ def run_child(steps: list[Step], site: Site, trace: Callable[[Step], None]) -> N
     """
     index = 0
     try:
+        set_pdeathsig(signal.SIGKILL)  # a supervisor that dies meanwhile leaves nothing half made
         gc.disable()  # no finalizer of the supervisor's objects may run here
         set_dumpable(False)
         reset_signals()

@@ -14,13 +14,18 @@ from haconiwa.lifecycle.stop import ends_by_pid_namespace, forget, wait_for_end
 _KILLED_WITHIN_S = 5.0
 
 
-def end_abandoned(name: str) -> None:
-    """End a foreground container that outlived its supervisor, and remove what is left of it. Idempotent."""
+def end_abandoned(name: str, supervisor_pid: int) -> None:
+    """End a foreground container that outlived its supervisor, and remove what is left of it. Idempotent.
+
+    Args:
+        name: The container's.
+        supervisor_pid: Its late supervisor's; the name may have a new one already.
+    """
     try:
         state = read_state(name)
     except ContainerError:
         return
-    if state is None:
+    if state is None or state.supervisor.pid != supervisor_pid:
         return
     pidfd = open_pidfd(state.init)
     if pidfd >= 0:

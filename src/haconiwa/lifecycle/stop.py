@@ -94,8 +94,9 @@ def stop(state: State, timeout_s: float, say: Callable[[str], None]) -> None:
     pidfd = _open_init(state)
     try:
         by_namespace = ends_by_pid_namespace(state)
+        futile = by_namespace and not heeds(state.init.pid, signal.SIGTERM)
         signal.pidfd_send_signal(pidfd, signal.SIGTERM)
-        if by_namespace and not heeds(state.init.pid, signal.SIGTERM):
+        if futile:
             say(f"{state.name}: its first process has no handler for TERM, sending KILL")
             timeout_s = 0
         if not wait_for_end(pidfd, timeout_s):

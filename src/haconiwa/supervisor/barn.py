@@ -150,8 +150,8 @@ class _Work:
             daemon=self._spec.daemonize,
             terminal=self._has_terminal,
             stdio_fds=self._program_fds(),
-            quiet=self._options.quiet,
-            trace=self._options.trace,
+            quiet=self._is_quiet(member),
+            trace=self._options.trace or member.spec.log_level == "debug",
         )
         output_fds = self._output_fds(member)
         member.fork(options, output_fds, self._own_fds())
@@ -160,6 +160,9 @@ class _Work:
         assert member.link is not None  # noqa: S101 - the fork made it
         self._loop.watch(member.link.fileno(), lambda _events: self._receive(member))
         self._loop.watch(member.pidfd, lambda _events: self._member_ended(member))
+
+    def _is_quiet(self, member: Member) -> bool:
+        return self._options.quiet or member.spec.log_level in ("warning", "error")
 
     def _own_fds(self) -> list[int]:
         """What no supervisor may inherit."""
@@ -235,9 +238,10 @@ class _Work:
             self._receive(member)
         member.reap()
         self._close_terminal()
-        if member.exit_signal:
+        if member.exit_signal or member.died_starting:
             self._clear_up(member)
-        self._say(f"One of supervisors finished: {member.pid}, {member.describe_exit()}")
+        if not self._is_quiet(member):
+            self._say(f"One of supervisors finished: {member.pid}, {member.describe_exit()}")
 
     def _close_terminal(self) -> None:
         if self._print_fd >= 0:
@@ -252,7 +256,7 @@ class _Work:
         from haconiwa.lifecycle.recovery import end_abandoned
 
         if not self._spec.daemonize:
-            end_abandoned(member.name)
+            end_abandoned(member.name, member.pid)
 
     def _stop_others(self, failed: Member) -> None:
         for member in self._members:

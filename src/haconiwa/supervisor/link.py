@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
-from _socket import AF_UNIX, CMSG_LEN, MSG_CMSG_CLOEXEC, SOCK_SEQPACKET, socketpair
+from _socket import AF_UNIX, CMSG_LEN, MSG_CMSG_CLOEXEC, MSG_DONTWAIT, SOCK_SEQPACKET, socketpair
 
 from haconiwa.errors import HaconiwaError
 
@@ -53,11 +53,13 @@ def receive(link: socket) -> tuple[bytes, bytes, int]:
     """The next message.
 
     Returns:
-        Its first byte, the rest, and a descriptor or -1. The first byte is empty at the end of file.
+        Its first byte, the rest, and a descriptor or -1. The first byte is empty when there is none: at the end of
+        file, or when only a process that a hook forked still holds the other end.
     """
+    flags = MSG_CMSG_CLOEXEC | MSG_DONTWAIT
     try:
-        message, ancillary, _flags, _address = link.recvmsg(_MESSAGE_SIZE, CMSG_LEN(_INT_SIZE), MSG_CMSG_CLOEXEC)
-    except ConnectionResetError:
+        message, ancillary, _flags, _address = link.recvmsg(_MESSAGE_SIZE, CMSG_LEN(_INT_SIZE), flags)
+    except (ConnectionResetError, BlockingIOError):
         return b"", b"", -1
     fd = -1
     for _level, _type, data in ancillary:

@@ -33,6 +33,7 @@ class Member:
         failure: The message for the user when the start failed.
         exit_status: Once it has ended.
         exit_signal: The signal that ended the supervisor itself; 0 for none.
+        died_starting: It ended without a word, as by os._exit in a hook.
     """
 
     def __init__(self, spec: ContainerSpec, steps: list[Step]) -> None:
@@ -45,6 +46,7 @@ class Member:
         self.failure: list[str] = []
         self.exit_status: int | None = None
         self.exit_signal = 0
+        self.died_starting = False
         self._steps = steps
 
     @property
@@ -98,8 +100,9 @@ class Member:
         """Take the exit status of a supervisor that has ended."""
         result = os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED)
         assert result is not None  # noqa: S101 - only WNOHANG answers None
+        self.died_starting = not (self.container_pid or self.failure)
         if result.si_code == os.CLD_EXITED:
-            self.exit_status = result.si_status
+            self.exit_status = EXIT_FAILURE if self.died_starting else result.si_status
         else:
             self.exit_signal = result.si_status
             self.exit_status = EXIT_FAILURE

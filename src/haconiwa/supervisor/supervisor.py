@@ -6,6 +6,7 @@ import os
 import sys
 
 from haconiwa.errors import ContainerError, HaconiwaError, HookError
+from haconiwa.isolation import cgroups
 from haconiwa.isolation.step import Site
 from haconiwa.kernel import signals as signal
 from haconiwa.lifecycle.container import Container
@@ -75,6 +76,7 @@ class Supervisor:
             supervisor=identify(os.getpid()),
             created_at=now(),
             boot_id=boot_id(),
+            cgroups=cgroups.planned_paths(steps),  # before they exist, so that whoever clears up knows of them
             pid_file=spec.container_pid_file,
             config=to_plain(spec),
         )
@@ -144,7 +146,7 @@ class Supervisor:
         self._watch = Watch(self._spec, self._container, self._base, self._signals, link)
 
     def _record(self, claim: Claim, **changes: object) -> None:
-        self._state = replace(self._state, cgroups=self._site.cgroup_paths, **changes)
+        self._state = replace(self._state, **changes)
         try:
             claim.record(self._state)
         except OSError as error:
