@@ -41,7 +41,7 @@ class MaskPath(Step):
 
     def execute(self, site: Site) -> None:
         try:
-            target_fd = open_inside(site.root_fd, self.path)
+            target_fd = _open_target(site, self.path)
         except FileNotFoundError:
             return
         cover_fd = _cover_directory(site) if is_directory(target_fd) else _clone_null()
@@ -49,6 +49,16 @@ class MaskPath(Step):
         os.close(target_fd)
         if site.trees.get(_SHARED_MASK) != cover_fd:
             os.close(cover_fd)
+
+
+def _open_target(site: Site, path: str) -> int:
+    """Open what is to be covered: in procfs and sysfs from the mount itself, wherever links in the root have led it."""
+    wanted = os.path.normpath(path)
+    for destination, mount_fd in reversed(site.kernel_mounts):
+        folder = os.path.normpath(destination)
+        if wanted == folder or wanted.startswith(f"{folder}/"):
+            return open_inside(mount_fd, wanted[len(folder) :] or "/")
+    return open_inside(site.root_fd, path)
 
 
 def _cover_directory(site: Site) -> int:
@@ -85,7 +95,7 @@ class MakePathReadonly(Step):
 
     def execute(self, site: Site) -> None:
         try:
-            target_fd = open_inside(site.root_fd, self.path)
+            target_fd = _open_target(site, self.path)
         except FileNotFoundError:
             return
         copy_fd = open_tree(target_fd, "", _COPY | AT.EMPTY_PATH | AT.RECURSIVE)

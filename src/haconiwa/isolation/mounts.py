@@ -8,12 +8,14 @@ See: mount_setattr(2), fsopen(2).
 from __future__ import annotations
 
 import errno
+import os
 
 from haconiwa.errors import ConfigError, Problem
 from haconiwa.isolation import devices
 from haconiwa.isolation.mount_options import parse_options
 from haconiwa.isolation.step import CHILD, SUPERVISOR, Site, Step
 from haconiwa.isolation.trees import attach, clone_tree, make_filesystem
+from haconiwa.kernel.files import PROC_SUPER_MAGIC, SYSFS_MAGIC, fstatfs
 from haconiwa.kernel.mount import MOUNT_ATTR
 from haconiwa.spec.model import INDEPENDENT_MOUNTS, MountSpec
 from haconiwa.spec.record import replace
@@ -33,6 +35,16 @@ _FILESYSTEMS = {
     "mqueue": ("mqueue", "/dev/mqueue", ""),
 }
 _TTY_GROUP = 5  # the group that owns terminals on every distribution
+
+
+def _attach(fd: int, site: Site, destination: str) -> None:
+    """Attach a mount, and keep hold of procfs and sysfs for what masks parts of them.
+
+    By its path the mask could miss: a link in the root, or a later mount, may lead the path elsewhere by then.
+    """
+    if fstatfs(fd) in (PROC_SUPER_MAGIC, SYSFS_MAGIC):
+        site.kernel_mounts.append((destination, os.dup(fd)))
+    attach(fd, site.root_fd, destination)
 
 
 class OpenSource(Step):
@@ -84,7 +96,7 @@ class AttachSource(Step):
     def execute(self, site: Site) -> None:
         fd = site.trees.get(self.key)
         if fd is not None:
-            attach(fd, site.root_fd, self.mount.destination)
+            _attach(fd, site, self.mount.destination)
 
 
 class MountFilesystem(Step):
@@ -105,7 +117,7 @@ class MountFilesystem(Step):
 
     def execute(self, site: Site) -> None:
         fd = make_filesystem(self.mount.fstype, self.mount.source, self.options)
-        attach(fd, site.root_fd, self.mount.destination)
+        _attach(fd, site, self.mount.destination)
 
     def hint(self, number: int) -> str:
         if number == errno.EPERM and self.mount.fstype == "proc":
@@ -121,7 +133,7 @@ class MountSysfs(MountFilesystem):
             super().execute(site)
         except PermissionError:
             fd = clone_tree("/sys", recursive=True, attributes=_HARMLESS | MOUNT_ATTR.RDONLY)
-            attach(fd, site.root_fd, self.mount.destination)
+            _attach(fd, site, self.mount.destination)
 
 
 def network_etc_mounts(spec: ContainerSpec) -> list[MountSpec]:

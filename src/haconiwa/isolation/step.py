@@ -38,6 +38,7 @@ class Site:
         base: The object that hooks receive.
         root_fd: The container's root as a directory; -1 until it is there.
         trees: Detached mounts and opened namespaces by the key of the step that made them.
+        kernel_mounts: The mounts of procfs and sysfs as (destination, descriptor of its root), in their order.
         cgroup_paths: The container's groups, absolute paths below /sys/fs/cgroup.
         cgroup_fd: The group of the v2 hierarchy in which the process is born; -1 for none.
         tasks_fds: ``tasks`` files of its v1 groups, opened for writing.
@@ -55,6 +56,7 @@ class Site:
         self.base = base
         self.root_fd = -1
         self.trees: dict[str, int] = {}
+        self.kernel_mounts: list[tuple[str, int]] = []
         self.cgroup_paths: tuple[str, ...] = ()
         self.cgroup_fd = -1
         self.tasks_fds: list[int] = []

@@ -10,6 +10,7 @@ from haconiwa.kernel.libc import encode, fields, libc_function, raw_syscall, sys
 from haconiwa.kernel.names import KernelFlag
 
 PROC_SUPER_MAGIC = 0x9FA0
+SYSFS_MAGIC = 0x62656572
 DEVPTS_SUPER_MAGIC = 0x1CD1
 CGROUP_SUPER_MAGIC = 0x27E0EB
 CGROUP2_SUPER_MAGIC = 0x63677270

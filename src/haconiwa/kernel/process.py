@@ -6,9 +6,14 @@ import ctypes
 
 from haconiwa.kernel import signals as signal
 from haconiwa.kernel.errors import SyscallError
-from haconiwa.kernel.libc import fields, raw_syscall, syscall_error
+from haconiwa.kernel.libc import encode, fields, raw_syscall, syscall_error
 from haconiwa.kernel.namespaces import CLONE
 from haconiwa.kernel.prctl import PR, prctl
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import NoReturn
 
 _CLONE_FLAGS = sum(CLONE)
 _ALL_SIGNALS = signal.valid_signals()
@@ -23,6 +28,8 @@ class _CloneArgs(ctypes.Structure):
     )
 
 
+_STRINGS = ctypes.POINTER(ctypes.c_char_p)
+_execveat = raw_syscall("execveat", ctypes.c_int, ctypes.c_char_p, _STRINGS, _STRINGS, ctypes.c_int)
 _clone3 = raw_syscall("clone3", ctypes.POINTER(_CloneArgs), ctypes.c_size_t)
 _before_fork = ctypes.pythonapi.PyOS_BeforeFork
 _after_fork_parent = ctypes.pythonapi.PyOS_AfterFork_Parent
@@ -87,6 +94,32 @@ def _fork(arguments: _CloneArgs) -> int:
 def _clone3_error(arguments: _CloneArgs) -> SyscallError:
     shown = {"flags": CLONE(arguments.flags), "exit_signal": arguments.exit_signal, "cgroup": arguments.cgroup}
     return syscall_error("clone3", shown, ctypes.sizeof(arguments))
+
+
+def execveat(dirfd: int, name: str, argv: Sequence[str], environ: Mapping[str, str], flags: int = 0) -> NoReturn:
+    """Replaces the program of this process.
+
+    Args:
+        dirfd: Where `name` is looked up; if it is close-on-exec, no script is executed (ENOENT).
+        name: The file, relative.
+        argv: What the program gets as its arguments, with its own name.
+        environ: Its whole environment.
+        flags: ``AT_SYMLINK_NOFOLLOW`` (0x100) refuses a link (ELOOP).
+
+    Raises:
+        ValueError: Something contains a NUL.
+        SyscallError: As execve(2).
+
+    See: execveat(2)
+    """
+    words = _strings([encode(word) for word in argv])
+    variables = _strings([encode(key) + b"=" + encode(value) for key, value in environ.items()])
+    _execveat(dirfd, encode(name), words, variables, flags)
+    raise syscall_error("execveat", dirfd, name, argv, "...", flags)
+
+
+def _strings(values: list[bytes]) -> ctypes.Array[ctypes.c_char_p]:
+    return (ctypes.c_char_p * (len(values) + 1))(*values)
 
 
 def set_pdeathsig(number: int) -> None:

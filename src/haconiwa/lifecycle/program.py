@@ -14,7 +14,8 @@ import stat
 from haconiwa.errors import EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, ContainerError, describe_errno
 from haconiwa.isolation.step import INSIDE, Site, Step
 from haconiwa.isolation.trees import AT_FDCWD
-from haconiwa.kernel.files import CLOSE_RANGE, MAX_FD, RESOLVE, close_range, openat2
+from haconiwa.kernel.files import CLOSE_RANGE, MAX_FD, PROC_SUPER_MAGIC, RESOLVE, close_range, fstatfs, openat2
+from haconiwa.kernel.process import execveat
 from haconiwa.lifecycle.hooks import call_function, function_name
 from haconiwa.spec.model import DEFAULT_PATH
 
@@ -27,6 +28,8 @@ READY = b"R"
 """The child is complete but for the exec."""
 EXECUTE = b"X"
 """The supervisor lets it go on."""
+_AT_SYMLINK_NOFOLLOW = 0x100
+_MOST_LINKS = 40  # as the kernel's MAXSYMLINKS
 _SCRIPT_DEPTH = 5  # the kernel follows that many interpreter lines, then ELOOP
 
 
@@ -45,28 +48,72 @@ def candidates(program: str, path: str) -> list[str]:
     return [f"{folder or '.'}/{program}" for folder in path.split(":")] if program else []
 
 
-def refuse_magic_links(path: str, depth: int = _SCRIPT_DEPTH) -> None:
-    """Check a program before it is executed.
+def execute_file(path: str, argv: tuple[str, ...], environ: Mapping[str, str], depth: int = _SCRIPT_DEPTH) -> NoReturn:
+    """Execute one file, and nothing that a magic link leads to.
+
+    What is looked up here is what the kernel executes, however a hostile process inside swaps files meanwhile: the
+    kernel follows no link any more, and executes no script through a close-on-exec descriptor, so the interpreter of a
+    script is executed in the same way.
 
     Raises:
-        OSError: ELOOP for a magic link; else what open(2) says; EACCES for a directory.
+        OSError: As execve(2); ELOOP for a magic link.
     """
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-    probe_fd = openat2(AT_FDCWD, path, os.O_PATH | os.O_CLOEXEC, resolve=RESOLVE.NO_MAGICLINKS)
-    mode = os.fstat(probe_fd).st_mode
-    os.close(probe_fd)
-    if not stat.S_ISREG(mode):
-        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+    folder_fd, name = _locate(path)
     try:
-        fd = openat2(AT_FDCWD, path, flags, resolve=RESOLVE.NO_MAGICLINKS)
-    except PermissionError:
-        return  # a program one may execute but not read is no script
-    head = os.read(fd, 256)
-    os.close(fd)
-    if head.startswith(b"#!") and depth:
-        words = head[2:].split(b"\n", 1)[0].split(None, 1)
-        if words:
-            refuse_magic_links(os.fsdecode(words[0]), depth - 1)
+        execveat(folder_fd, name, argv, environ, _AT_SYMLINK_NOFOLLOW)
+    except FileNotFoundError:
+        head = _head(folder_fd, name)
+        if not head.startswith(b"#!"):
+            raise
+    finally:
+        os.close(folder_fd)
+    if not depth:
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    interpreter, *options = _interpreter_line(head)
+    execute_file(interpreter, (interpreter, *options, path, *argv[1:]), environ, depth - 1)
+
+
+def _locate(path: str) -> tuple[int, str]:
+    """The folder that a file is really in, links followed, as a descriptor, and the file's name there."""
+    for _ in range(_MOST_LINKS):
+        folder, name = os.path.split(path)
+        if name in ("", ".", ".."):
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+        flags = os.O_PATH | os.O_DIRECTORY
+        folder_fd = openat2(AT_FDCWD, folder or ".", flags, resolve=RESOLVE.NO_MAGICLINKS)
+        found = False
+        try:
+            mode = os.stat(name, dir_fd=folder_fd, follow_symlinks=False).st_mode
+            found = stat.S_ISREG(mode)
+            if found:
+                return folder_fd, name
+            if not stat.S_ISLNK(mode):
+                raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+            if fstatfs(folder_fd) == PROC_SUPER_MAGIC:
+                break
+            path = os.path.join(folder, os.readlink(name, dir_fd=folder_fd))
+        finally:
+            if not found:
+                os.close(folder_fd)
+    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+
+
+def _head(folder_fd: int, name: str) -> bytes:
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW
+    fd = openat2(folder_fd, name, flags, resolve=RESOLVE.NO_MAGICLINKS)
+    try:
+        return os.read(fd, 256)
+    finally:
+        os.close(fd)
+
+
+def _interpreter_line(head: bytes) -> list[str]:
+    """The interpreter of a script and its one option, if any; words end as for the kernel, at blanks and tabs only."""
+    line = head[2:].partition(b"\n")[0].partition(b"\0")[0].strip(b" \t").replace(b"\t", b" ")
+    interpreter, _, option = line.partition(b" ")
+    if not interpreter:
+        raise OSError(errno.ENOEXEC, os.strerror(errno.ENOEXEC))
+    return [os.fsdecode(word) for word in (interpreter, option.lstrip(b" ")) if word]
 
 
 def execute(argv: tuple[str, ...], environ: Mapping[str, str]) -> NoReturn:
@@ -78,8 +125,7 @@ def execute(argv: tuple[str, ...], environ: Mapping[str, str]) -> NoReturn:
     failure = errno.ENOENT
     for path in candidates(argv[0], environ.get("PATH", DEFAULT_PATH)):
         try:
-            refuse_magic_links(path)
-            os.execve(path, argv, environ)
+            execute_file(path, argv, environ)
         except OSError as error:
             if error.errno not in (errno.ENOENT, errno.ENOTDIR):
                 failure = error.errno or errno.EACCES
