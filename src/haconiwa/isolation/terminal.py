@@ -11,7 +11,7 @@ from haconiwa.isolation.step import CHILD, Site, Step
 from haconiwa.isolation.trees import attach
 from haconiwa.kernel.files import DEVPTS_SUPER_MAGIC, fstatfs
 from haconiwa.kernel.mount import AT, OPEN_TREE, open_tree
-from haconiwa.kernel.terminal import open_pty_peer, unlock_pty
+from haconiwa.kernel.terminal import get_window_size, open_pty_peer, set_window_size, unlock_pty
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class OpenTerminal(Step):
         if site.terminal_socket is None:
             return
         master_fd, peer_fd = open_terminal(site.root_fd)
+        set_window_size(master_fd, *get_window_size(site.stdio_fds[0]))
         site.stdio_fds = (peer_fd, peer_fd, peer_fd)
         if self.has_console:
             copy_fd = open_tree(peer_fd, "", OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC | AT.EMPTY_PATH)

@@ -65,7 +65,7 @@ class Relay:
     def close(self) -> None:
         """Show what is left, part the terminals, and give the user's its modes back. Idempotent."""
         if not self.ended:
-            self._show_rest()
+            self.show_waiting()
             self._end()
 
     def _end(self) -> None:
@@ -130,7 +130,10 @@ class Relay:
         write_all(1, output)
         return bool(output)
 
-    def _show_rest(self) -> None:
+    def show_waiting(self) -> None:
+        """Show what the container has printed so far."""
+        if self.ended:
+            return
         try:
             while output := os.read(self._master_fd, _CHUNK):
                 write_all(1, output)

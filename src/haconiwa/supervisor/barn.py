@@ -121,6 +121,7 @@ class _Work:
         self._relay: Relay | None = None
         self._has_terminal = options.terminal and not spec.daemonize and len(members) == 1
         self._print_fd = -1
+        self._master_fd = -1
 
     def run(self) -> int:
         """Fork, wait, tell.
@@ -197,11 +198,28 @@ class _Work:
             member.link.close()
             member.link = None
         elif fd >= 0:
-            from haconiwa.lifecycle.relay import Relay
-
-            self._relay = Relay(self._loop, fd, lambda: self._escape(member), member.stop)
+            self._master_fd = fd
+        while member.messages:
+            self._show(member.messages.pop(0))
+        if member.container_pid and self._master_fd >= 0:
+            self._join_terminals(member)
         if member.failure:
             self._stop_others(member)
+
+    def _show(self, message: str) -> None:
+        """Show a supervisor's message after what was printed before it."""
+        while self._print():
+            pass
+        if self._relay:
+            self._relay.show_waiting()
+        self._say(message)
+
+    def _join_terminals(self, member: Member) -> None:
+        """Only once the program runs: what could not be started leaves the terminal alone."""
+        from haconiwa.lifecycle.relay import Relay
+
+        self._relay = Relay(self._loop, self._master_fd, lambda: self._escape(member), member.stop)
+        self._master_fd = -1
 
     def _escape(self, member: Member) -> None:
         """The user wants to end it whatever the program thinks: two requests make the supervisor use KILL."""
@@ -244,12 +262,11 @@ class _Work:
             self._say(f"One of supervisors finished: {member.pid}, {member.describe_exit()}")
 
     def _close_terminal(self) -> None:
-        if self._print_fd >= 0:
-            while self._print():
-                pass
         if self._relay:
             self._relay.close()
             self._relay = None
+        while self._print_fd >= 0 and self._print():
+            pass
 
     def _clear_up(self, member: Member) -> None:
         """In place of a supervisor that was killed: end what it looked after, unless that may live on as an orphan."""

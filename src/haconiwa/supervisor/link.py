@@ -3,6 +3,7 @@
 supervisor                       barn
 ``U`` + pid ──────────────────▶  the container's program runs
 ``F`` + exit status + lines ──▶  the start failed, with the message for the user
+``M`` + text ─────────────────▶  a message for the user, in order with the rest (only where a terminal is relayed)
 ``T`` + descriptor ───────────▶  the master of the container's terminal (sent by the container's process)
 end of file ──────────────────▶  the supervisor has ended
 """
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 UP = b"U"
 FAILED = b"F"
+MESSAGE = b"M"
 _MESSAGE_SIZE = 65536
 _INT_SIZE = 4
 
@@ -34,6 +36,11 @@ def make_link() -> tuple[socket, socket]:
 def send_up(link: socket, pid: int) -> None:
     """Tell the barn that the container runs. A barn that is gone is nobody to tell."""
     _send(link, UP + str(pid).encode())
+
+
+def send_message(link: socket, text: str) -> None:
+    """Let the barn show a message, after what the program has printed so far."""
+    _send(link, MESSAGE + text.encode("utf-8", "surrogateescape"))
 
 
 def send_failure(link: socket, error: HaconiwaError) -> None:

@@ -8,7 +8,7 @@ from haconiwa.errors import EXIT_FAILURE, InternalError
 from haconiwa.kernel import signals as signal
 from haconiwa.spec.record import replace
 from haconiwa.supervisor import link as barn_link
-from haconiwa.supervisor.link import FAILED, UP, make_link
+from haconiwa.supervisor.link import FAILED, MESSAGE, UP, make_link
 from haconiwa.supervisor.messages import report
 from haconiwa.supervisor.supervisor import Supervisor
 
@@ -30,6 +30,7 @@ class Member:
         pidfd: Readable when it has ended; -1 before the fork and after.
         link: The barn's end of the connection.
         container_pid: The container's process once it runs.
+        messages: What it wants to be shown, until somebody has done that.
         failure: The message for the user when the start failed.
         exit_status: Once it has ended.
         exit_signal: The signal that ended the supervisor itself; 0 for none.
@@ -43,6 +44,7 @@ class Member:
         self.pidfd = -1
         self.link: socket | None = None
         self.container_pid = 0
+        self.messages: list[str] = []
         self.failure: list[str] = []
         self.exit_status: int | None = None
         self.exit_signal = 0
@@ -85,6 +87,8 @@ class Member:
         kind, rest, fd = barn_link.receive(self.link)
         if kind == UP:
             self.container_pid = int(rest)
+        elif kind == MESSAGE:
+            self.messages.append(rest.decode("utf-8", "surrogateescape"))
         elif kind == FAILED:
             status, *lines = rest.decode("utf-8", "surrogateescape").split("\n")
             self.failure = lines

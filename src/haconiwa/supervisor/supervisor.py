@@ -129,8 +129,8 @@ class Supervisor:
         self._container.start(wake_fd=self._signals.fd, on_cloned=lambda: self._cloned(claim))
         self._base.status = "running"
         self._record(claim, status="running")
-        barn_link.send_up(self._link, self._container.pid)
         self._say(f"Container fork success and going to wait: pid={self._container.pid}")
+        barn_link.send_up(self._link, self._container.pid)
         self._container.run_started_hooks()
 
     def _cloned(self, claim: Claim) -> None:
@@ -174,8 +174,12 @@ class Supervisor:
 
     def _say(self, text: str) -> None:
         """A message of ours, where the barn has led stdout: the terminal, stderr, or the supervisor's log."""
-        if not self._options.quiet:
-            sys.stdout.flush()
+        if self._options.quiet:
+            return
+        sys.stdout.flush()
+        if self._options.terminal:
+            barn_link.send_message(self._link, text)
+        else:
             os.write(1, f"{text}\n".encode("utf-8", "surrogateescape"))
 
     def _report_leftovers(self) -> None:
