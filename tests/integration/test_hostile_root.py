@@ -40,7 +40,7 @@ def test_a_script_does_not_lead_to_the_interpreter_of_the_host(box: Box, line: b
 
 
 def test_scripts_run_as_the_kernel_runs_them(box: Box) -> None:
-    for name, text in (("one", "#! /bin/two  a  b \n"), ("two", "#!/bin/sh\necho \"$0 $#: $*\"\n")):
+    for name, text in (("one", "#! /bin/two  a  b \n"), ("two", '#!/bin/sh\necho "$0 $#: $*"\n')):
         (box.root / "bin" / name).write_text(text)
         (box.root / "bin" / name).chmod(0o755)
     (box.root / "bin/linked").symlink_to("../bin/one")
@@ -53,3 +53,21 @@ def test_a_script_of_itself_ends(box: Box) -> None:
     (box.root / "script").chmod(0o755)
     box.write()
     assert "ELOOP" in box.run("/script", expect=126).stderr
+
+
+def test_looking_up_a_name_loads_no_module_of_the_container(box: Box) -> None:
+    """One that nsswitch.conf names would be executed as the first process, with all privileges."""
+    etc = box.root / "etc"
+    etc.mkdir(exist_ok=True)
+    (etc / "nsswitch.conf").write_text("passwd: evil\ngroup: evil\nhosts: evil\n")
+    (etc / "passwd").write_text("rose:*:7:7::/:/bin/sh\n")
+    (etc / "hosts").write_text("192.0.2.7 garden.example\n")
+    box.write(
+        rest="""
+        import pwd, socket
+        @config.add_general_hook("after_chroot")
+        def look(base):
+            print(pwd.getpwnam("rose").pw_uid, socket.gethostbyname(b"garden.example"))
+        """
+    )
+    assert "7 192.0.2.7" in box.run("true").stderr

@@ -54,6 +54,29 @@ def raw_syscall(name: str, *argtypes: Any) -> Callable[..., int]:
     return lambda *arguments: function(number, *arguments)
 
 
+_DATABASES = (
+    b"aliases", b"ethers", b"group", b"gshadow", b"initgroups", b"netgroup", b"networks", b"passwd", b"protocols",
+    b"publickey", b"rpc", b"services", b"shadow",
+)  # fmt: skip
+
+
+def use_built_in_name_services() -> None:
+    """Let the C library look names up by what is built into it, whatever nsswitch.conf names.
+
+    Inside a container it would load the modules named by that file of the container's into this process. Since glibc
+    2.34 files and dns are built in; other C libraries have no modules.
+
+    See: nsswitch.conf(5)
+    """
+    try:
+        configure = libc_function("__nss_configure_lookup", ctypes.c_char_p, ctypes.c_char_p)
+    except AttributeError:
+        return
+    configure(b"hosts", b"files dns")
+    for database in _DATABASES:
+        configure(database, b"files")
+
+
 def _refusal(call: str) -> Callable[..., int]:
     def refuse(*_arguments: object) -> int:
         raise SyscallError(errno.ENOSYS, call)

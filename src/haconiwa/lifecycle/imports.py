@@ -7,6 +7,7 @@ import sys
 import time
 
 from haconiwa.isolation.step import INSIDE, Site, Step
+from haconiwa.kernel.libc import use_built_in_name_services
 
 
 class _Refuse:
@@ -30,6 +31,7 @@ class RefuseImports(Step):
         # The C library reads the file again for each conversion of a time unless TZ names one.
         os.environ.setdefault("TZ", ":/etc/localtime")
         time.tzset()
+        use_built_in_name_services()
         sys.dont_write_bytecode = True
         sys.meta_path[:] = [_Refuse]
         sys.path.clear()

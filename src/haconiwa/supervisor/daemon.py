@@ -76,7 +76,7 @@ def log_fds(name: str) -> tuple[int, int]:
     """
     path = supervisor_log_file(name)
     try:
-        os.makedirs(log_dir(), mode=0o755, exist_ok=True)
+        os.makedirs(log_dir(), mode=0o700, exist_ok=True)  # a container rules the mode of its log: setuid
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         fd = os.open(path, flags, 0o600)
     except OSError as error:
