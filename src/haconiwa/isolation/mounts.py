@@ -109,6 +109,8 @@ class MountFilesystem(Step):
         self.mount = mount
         if mount.readonly:
             preset |= MOUNT_ATTR.RDONLY
+        if mount.fstype == "tmpfs":
+            preset |= MOUNT_ATTR.NOSUID
         self.options = parse_options(mount.options, preset)
 
     def describe(self) -> str:

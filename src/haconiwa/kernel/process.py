@@ -31,6 +31,10 @@ class _CloneArgs(ctypes.Structure):
 _STRINGS = ctypes.POINTER(ctypes.c_char_p)
 _execveat = raw_syscall("execveat", ctypes.c_int, ctypes.c_char_p, _STRINGS, _STRINGS, ctypes.c_int)
 _clone3 = raw_syscall("clone3", ctypes.POINTER(_CloneArgs), ctypes.c_size_t)
+_rt_sigaction = raw_syscall("rt_sigaction", ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_size_t)
+_DEFAULT_ACTION = bytes(32)  # struct kernel_sigaction: SIG_DFL, no flags, no mask
+_SIGNAL_SET_SIZE = 8
+_LIBRARY_SIGNALS = (32, 33)
 _before_fork = ctypes.pythonapi.PyOS_BeforeFork
 _after_fork_parent = ctypes.pythonapi.PyOS_AfterFork_Parent
 _after_fork_child = ctypes.pythonapi.PyOS_AfterFork_Child
@@ -120,6 +124,18 @@ def execveat(dirfd: int, name: str, argv: Sequence[str], environ: Mapping[str, s
 
 def _strings(values: list[bytes]) -> ctypes.Array[ctypes.c_char_p]:
     return (ctypes.c_char_p * (len(values) + 1))(*values)
+
+
+def reset_library_signals() -> None:
+    """Gives the two signals that the C library keeps to itself their default action.
+
+    A program started by posix_spawn(3) has them ignored, which survives every exec, and ``signal`` cannot name them.
+
+    See: rt_sigaction(2)
+    """
+    for number in _LIBRARY_SIGNALS:
+        if _rt_sigaction(number, _DEFAULT_ACTION, None, _SIGNAL_SET_SIZE) < 0:
+            raise syscall_error("rt_sigaction", number, {"sa_handler": "SIG_DFL"}, None, _SIGNAL_SET_SIZE)
 
 
 def set_pdeathsig(number: int) -> None:

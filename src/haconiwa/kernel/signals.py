@@ -36,7 +36,7 @@ def signal_number(sig: int | str) -> int:
     Raises:
         ValueError: There is no such signal.
     """
-    if isinstance(sig, str) and not sig.isdecimal():
+    if isinstance(sig, str) and not (sig.isascii() and sig.isdecimal()):
         name = sig.upper()
         name = name if name.startswith("SIG") else f"SIG{name}"
         number = None if name.startswith("SIG_") else getattr(_signal, name, None)

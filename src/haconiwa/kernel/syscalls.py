@@ -19,8 +19,24 @@ _COMMON = {
 }
 
 NUMBERS = {
-    "x86_64": {"capget": 125, "capset": 126, "pivot_root": 155, "keyctl": 250, "execveat": 322, **_COMMON},
-    "aarch64": {"capget": 90, "capset": 91, "pivot_root": 41, "keyctl": 219, "execveat": 281, **_COMMON},
+    "x86_64": {
+        "rt_sigaction": 13,
+        "capget": 125,
+        "capset": 126,
+        "pivot_root": 155,
+        "keyctl": 250,
+        "execveat": 322,
+        **_COMMON,
+    },
+    "aarch64": {
+        "rt_sigaction": 134,
+        "capget": 90,
+        "capset": 91,
+        "pivot_root": 41,
+        "keyctl": 219,
+        "execveat": 281,
+        **_COMMON,
+    },
 }
 """By machine as in uname(2), then by name. See: syscalls(2)"""
 

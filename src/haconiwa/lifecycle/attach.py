@@ -14,11 +14,11 @@ from haconiwa.isolation import capabilities, ids, process, rlimits, rootfs, term
 from haconiwa.isolation.cgroups import JoinCgroup
 from haconiwa.isolation.groups import member_pids
 from haconiwa.isolation.namespaces import FLAGS, BecomeMappedRoot, LeavePidNamespace
-from haconiwa.isolation.step import INSIDE, SUPERVISOR, Site, Step
+from haconiwa.isolation.step import INSIDE, PARENT, SUPERVISOR, Site, Step
 from haconiwa.kernel.capabilities import full_mask, to_names
 from haconiwa.kernel.namespaces import CLONE, setns
 from haconiwa.lifecycle.identity import identify, open_pidfd
-from haconiwa.lifecycle.imports import RefuseImports
+from haconiwa.lifecycle.imports import KeepTimeZone, RefuseImports
 from haconiwa.lifecycle.program import ExecuteProgram, HandOver
 from haconiwa.spec.model import CapabilitiesSpec, ContainerSpec, RlimitSpec, UserSpec
 from haconiwa.spec.record import Record, replace
@@ -125,6 +125,54 @@ class JoinPidNamespace(Step):
         setns(site.trees["target"], CLONE.NEWPID)
 
 
+class VisitMountNamespace(Step):
+    """Clone the child out of the container's mount namespace.
+
+    A process of the container with CAP_SYS_PTRACE can look at the root of whatever is in its pid namespace, from the
+    first moment on. So the child must never have had the host's.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(SUPERVISOR)
+
+    def describe(self) -> str:
+        return "visit the container's mount namespace"
+
+    def execute(self, site: Site) -> None:
+        site.trees["own mounts"] = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+        site.trees["own root"] = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        setns(site.trees["target"], CLONE.NEWNS)
+        os.fchdir(site.root_fd)
+        os.chroot(".")
+
+    def undo(self, site: Site) -> None:
+        return_home(site)
+
+
+class LeaveMountNamespace(Step):
+    """Return to the host's mounts once the child is made."""
+
+    def __init__(self) -> None:
+        super().__init__(PARENT)
+
+    def describe(self) -> str:
+        return "return to the host's mounts"
+
+    def execute(self, site: Site) -> None:
+        return_home(site)
+
+
+def return_home(site: Site) -> None:
+    """Take the own mount namespace and root again, after a visit. Idempotent."""
+    own_mounts, own_root = site.trees.pop("own mounts", -1), site.trees.pop("own root", -1)
+    if own_root >= 0:
+        setns(own_mounts, CLONE.NEWNS)
+        os.fchdir(own_root)
+        os.chroot(".")
+        os.close(own_mounts)
+        os.close(own_root)
+
+
 class JoinNamespaces(Step):
     """Enter the other namespaces of the container, all at once, in the order the kernel knows."""
 
@@ -169,7 +217,11 @@ def plan_attach(state: State, request: AttachRequest) -> tuple[ContainerSpec, li
     unshared = [*state.config["namespaces"], *(joined["type"] for joined in state.config["joined_namespaces"])]
     others = tuple(name for name in unshared if name != "pid")
     programs = (request.command,) if request.command else SHELLS
-    steps: list[Step] = [OpenTarget(state, request.target_pid), OpenGroups(state.cgroups)]
+    steps: list[Step] = [KeepTimeZone(SUPERVISOR), OpenTarget(state, request.target_pid), OpenGroups(state.cgroups)]
+    if "mount" in others and "user" not in others:
+        # With a user namespace the container has no power over a process that is still outside of it.
+        steps += [VisitMountNamespace(), LeaveMountNamespace()]
+        others = tuple(name for name in others if name != "mount")
     if "pid" in unshared:
         steps += [JoinPidNamespace(), LeavePidNamespace()]
     steps += [*process.plan_child(), *_joining_groups(state), RefuseImports()]

@@ -46,7 +46,7 @@ def open_pidfd(identity: Identity) -> int:
         return -1
     try:
         pidfd = os.pidfd_open(identity.pid)
-    except OSError:
+    except (OSError, OverflowError):  # a damaged record may hold any number
         return -1
     try:
         if identify(identity.pid) == identity:

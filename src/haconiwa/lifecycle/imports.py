@@ -6,7 +6,7 @@ import os
 import sys
 import time
 
-from haconiwa.isolation.step import INSIDE, Site, Step
+from haconiwa.isolation.step import CHILD, INSIDE, Site, Step
 from haconiwa.kernel.libc import use_built_in_name_services
 
 
@@ -16,6 +16,20 @@ class _Refuse:
     @staticmethod
     def find_spec(name: str, *_where: object) -> None:
         raise ImportError(f'cannot import "{name}" inside the container: import it at the top of the haco file')
+
+
+class KeepTimeZone(Step):
+    """Read the host's time zone while its root is there; without TZ the C library reads the file again and again."""
+
+    def __init__(self, place: str = CHILD) -> None:
+        super().__init__(place)
+
+    def describe(self) -> str:
+        return "read the time zone"
+
+    def execute(self, site: Site) -> None:
+        os.environ.setdefault("TZ", ":/etc/localtime")
+        time.tzset()
 
 
 class RefuseImports(Step):
@@ -28,9 +42,6 @@ class RefuseImports(Step):
         return "refuse further imports"
 
     def execute(self, site: Site) -> None:
-        # The C library reads the file again for each conversion of a time unless TZ names one.
-        os.environ.setdefault("TZ", ":/etc/localtime")
-        time.tzset()
         use_built_in_name_services()
         sys.dont_write_bytecode = True
         sys.meta_path[:] = [_Refuse]

@@ -11,7 +11,7 @@ import os
 
 from haconiwa.errors import EXIT_FAILURE
 from haconiwa.kernel import signals as signal
-from haconiwa.kernel.process import set_dumpable, set_pdeathsig
+from haconiwa.kernel.process import reset_library_signals, set_dumpable, set_pdeathsig
 from haconiwa.lifecycle.sync import encode_failure
 
 TYPE_CHECKING = False
@@ -50,4 +50,5 @@ def reset_signals() -> None:
     for number in signal.valid_signals():
         if number not in _UNCHANGEABLE:
             signal.signal(number, signal.SIG_DFL)
+    reset_library_signals()
     signal.pthread_sigmask(signal.SIG_SETMASK, ())

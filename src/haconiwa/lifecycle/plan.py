@@ -21,7 +21,7 @@ from haconiwa.isolation import (
 )
 from haconiwa.isolation.step import PLACES, Step
 from haconiwa.lifecycle import hooks
-from haconiwa.lifecycle.imports import RefuseImports
+from haconiwa.lifecycle.imports import KeepTimeZone, RefuseImports
 from haconiwa.lifecycle.program import ExecuteProgram, HandOver
 
 TYPE_CHECKING = False
@@ -76,6 +76,7 @@ def _on_the_host(spec: ContainerSpec, hierarchies: tuple[Hierarchy, ...]) -> lis
 def _in_the_child(spec: ContainerSpec) -> list[Step]:
     return [
         *process.plan_child(),
+        KeepTimeZone(),
         *namespaces.plan_entering(spec),
         *namespaces.plan_cgroup(spec),
         *hooks.plan(spec, "after_fork"),

@@ -12,7 +12,7 @@ import time
 
 from haconiwa.errors import ContainerError
 from haconiwa.host.paths import run_dir
-from haconiwa.isolation.groups import member_pids, remove_groups
+from haconiwa.isolation.groups import remove_groups
 from haconiwa.kernel.locks import is_locked, try_lock
 from haconiwa.lifecycle.identity import NOBODY, Identity, boot_id, is_alive
 from haconiwa.lifecycle.json_text import to_json
@@ -160,12 +160,12 @@ def _remove_folder(folder: str) -> None:
     for name in ("state.json", "state.json.new", "lock"):
         try:
             os.unlink(os.path.join(folder, name))
-        except FileNotFoundError:
+        except (FileNotFoundError, IsADirectoryError):
             continue
     try:
         os.rmdir(folder)
-    except FileNotFoundError:
-        pass
+    except OSError:
+        pass  # gone, or something that is not ours is in it
 
 
 def read_state(name: str) -> State | None:
@@ -177,13 +177,11 @@ def read_state(name: str) -> State | None:
     path = os.path.join(run_dir(), name, "state.json")
     try:
         fd = os.open(path, os.O_RDONLY | _OPEN_FILE)
+        with open(fd, "rb") as file:
+            return _parse(file.read(_LARGEST_STATE))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    with os.fdopen(fd, "rb") as file:
-        content = file.read(_LARGEST_STATE)
-    try:
-        return _parse(content)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ContainerError(f'cannot read "{path}"', why=str(error), subject=name) from None
 
 
@@ -257,8 +255,7 @@ def find_states(name_or_file: str) -> list[State]:
 
 def clear_leftovers(state: State) -> None:
     """Remove what a dead supervisor left: empty groups and its pid file. Nothing that is alive is touched."""
-    if not any(member_pids(path) for path in state.cgroups):
-        remove_groups(state.cgroups)
+    remove_groups(state.cgroups)  # waits for what was killed a moment ago
     if state.pid_file:
         remove_pid_file(state.pid_file, state.supervisor.pid)
 
