@@ -95,10 +95,10 @@ def test_what_was_imported_before_works_in_an_after_chroot_hook(evil: Box) -> No
 
         @config.add_general_hook("after_chroot")
         def look(base):
-            print(json.dumps({"a": re.sub("x", "y", "x")}), time.strftime("%Y", time.localtime(0)), len(os.listdir("/")))
+            print(json.dumps({"a": re.sub("x", "y", "x")}), time.strftime("%Y", time.localtime(0)))
         """
     )
-    assert '{"a": "y"} 1970 ' in evil.run("true").stderr
+    assert '{"a": "y"} 1970' in evil.run("true").stderr
     assert was_harmless(evil)
 
 
