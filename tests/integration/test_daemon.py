@@ -256,7 +256,7 @@ def test_fork_bomb_is_ended(box: Box) -> None:
     box.nothing_left()
 
 
-# ----------------------------------------------------------------------------------------------------- a dead supervisor
+# --------------------------------------------------------------------------------------------------- a dead supervisor
 
 
 def test_foreground_container_dies_with_its_supervisor(box: Box, watched: Watch) -> None:
