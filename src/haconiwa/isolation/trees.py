@@ -70,7 +70,7 @@ def make_filesystem(fstype: str, source: str, options: MountOptions) -> int:
     except OSError as error:
         words = read_fs_context_errors(context_fd)
         if words and error.errno is not None:
-            raise OSError(error.errno, ", ".join(words)) from None
+            raise OSError(error.errno, ", ".join(line.removeprefix("e ") for line in words)) from None
         raise
     finally:
         os.close(context_fd)

@@ -115,6 +115,7 @@ class _Work:
         self._options = options
         self._members = members
         self._live = live
+        self._failed: list[Member] = []
         self._answer = answer
         self._loop = Loop()
         self._signals = Signals((*STOP_SIGNALS, signal.SIGWINCH))
@@ -204,6 +205,7 @@ class _Work:
         if member.container_pid and self._master_fd >= 0:
             self._join_terminals(member)
         if member.failure:
+            self._note_failure(member)
             self._stop_others(member)
 
     def _show(self, message: str) -> None:
@@ -255,6 +257,8 @@ class _Work:
         while member.link is not None:  # its last words come before its end
             self._receive(member)
         member.reap()
+        if member.exit_status:
+            self._note_failure(member)
         self._close_terminal()
         if member.exit_signal or member.died_starting:
             self._clear_up(member)
@@ -272,8 +276,13 @@ class _Work:
         """In place of a supervisor that was killed: end what it looked after, unless that may live on as an orphan."""
         from haconiwa.lifecycle.recovery import end_abandoned
 
-        if not self._spec.daemonize:
+        if member.died_starting or not self._spec.daemonize:
             end_abandoned(member.name, member.pid)
+
+    def _note_failure(self, member: Member) -> None:
+        """Remember who failed first: the others may fail because they are told to stop."""
+        if member not in self._failed:
+            self._failed.append(member)
 
     def _stop_others(self, failed: Member) -> None:
         for member in self._members:
@@ -281,7 +290,7 @@ class _Work:
                 member.stop()
 
     def _tell_caller(self, answer: Report) -> None:
-        failed = [member for member in self._members if not member.container_pid]
+        failed = [member for member in self._failed if not member.container_pid]
         if failed:
             lines = [line for member in failed for line in member.failure or [f"error: {member.name}: did not start"]]
             answer.send(failed[0].exit_status or EXIT_FAILURE, lines)
@@ -289,7 +298,7 @@ class _Work:
             answer.send(0, [f"{m.name}: pid={m.container_pid} supervisor={m.pid}" for m in self._members])
 
     def _finish(self) -> int:
-        failed = [member for member in self._members if member.exit_status]
+        failed = [member for member in self._failed if member.exit_status]
         self._live.exit_status = failed[0].exit_status if failed else 0
         try:
             if failed:
