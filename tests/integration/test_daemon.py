@@ -75,6 +75,14 @@ def test_failing_hook_reaches_the_caller(box: Box) -> None:
     assert 'the before_chroot hook "<lambda>" failed: ZeroDivisionError: division by zero' in result.stderr
 
 
+@pytest.mark.parametrize("point", ["before_fork", "immediately_after_fork_on_parent", "after_chroot"])
+def test_supervisor_that_dies_starting_reaches_the_caller(box: Box, point: str) -> None:
+    box.write(rest=f"config.add_general_hook({point!r}, lambda base: os._exit(0))")
+    result = box.haconiwa("start", "-D", box.file, expect=125)
+    assert result.stderr.startswith(f"error: {box.name}: ")
+    box.nothing_left()
+
+
 def test_program_that_ends_at_once_was_started(box: Box) -> None:
     box.haconiwa("start", "-D", box.file, "--", "true")
     wait_until(lambda: not box.run_dir.exists(), "it is gone")

@@ -1,0 +1,189 @@
+"""A step that fails: its message, word for word, and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+import pytest
+
+from tests.integration.box import NAMESPACES, Box
+
+pytestmark = pytest.mark.requires("root", "busybox")
+
+ENOENT = "No such file or directory (ENOENT)"
+
+FAILURES = [
+    pytest.param(
+        'config.add_mount_point("/no/such/thing", to=root / "mnt")',
+        f'cannot open "/no/such/thing" to bind it on "/mnt": {ENOENT}',
+        "create it, or pass optional=True to add_mount_point",
+        id="missing source",
+    ),
+    pytest.param(
+        'config.add_mount_point("none", to="/mnt", fs="nosuchfs")',
+        'cannot mount nosuchfs on "/mnt": No such device (ENODEV)',
+        "see /proc/filesystems for what this kernel has",
+        id="unknown file system",
+    ),
+    pytest.param(
+        'config.add_mount_point("tmpfs", to="/mnt", fs="tmpfs", options="nosuchoption=1")',
+        "cannot mount tmpfs on \"/mnt\" with nosuchoption=1: tmpfs: Unknown parameter 'nosuchoption': "
+        "Invalid argument (EINVAL)",
+        "",
+        id="unknown option of a file system",
+    ),
+    pytest.param(
+        'config.uid = "mallory"',
+        'cannot find the user "mallory": the container\'s "/etc/passwd" does not name it',
+        "give a number, or create it while provisioning",
+        id="unknown user",
+    ),
+    pytest.param(
+        'config.gid = "nobodies"',
+        'cannot find the group "nobodies": the container\'s "/etc/group" does not name it',
+        "give a number, or create it while provisioning",
+        id="unknown group",
+    ),
+    pytest.param(
+        'config.workdir = "/no/such"', f'cannot change to the directory "/no/such": {ENOENT}', "", id="missing workdir"
+    ),
+    pytest.param(
+        'config.workdir = "/etc/passwd"',
+        'cannot change to the directory "/etc/passwd": Not a directory (ENOTDIR)',
+        "",
+        id="workdir that is a file",
+    ),
+    pytest.param(
+        'config.namespace.enter("net", "/etc/hostname")',
+        'cannot open the net namespace "/etc/hostname": it is not a net namespace',
+        "give a path such as /proc/PID/ns/net",
+        id="namespace that is a file",
+    ),
+    pytest.param(
+        'config.namespace.enter("net", "/proc/self/ns/uts")',
+        'cannot open the net namespace "/proc/self/ns/uts": it is not a net namespace',
+        "give a path such as /proc/PID/ns/net",
+        id="namespace of another type",
+    ),
+    pytest.param(
+        'config.namespace.enter("net", "/no/such/namespace")',
+        f'cannot open the net namespace "/no/such/namespace": {ENOENT}',
+        "",
+        id="missing namespace",
+    ),
+]
+
+
+@pytest.mark.parametrize(("settings", "words", "hint"), FAILURES)
+def test_message_names_the_step_the_line_and_what_to_do(box: Box, settings: str, words: str, hint: str) -> None:
+    box.write(settings)
+    result = box.run("echo", "must not run", expect=125)
+    assert result.stdout == ""
+    expected = [f"error: {box.name}: {words}", f"  at: {box.file}:{box.settings_line}"]
+    expected += [f"  hint: {hint}"] if hint else []
+    lines = result.stderr.splitlines()
+    assert lines[: len(expected)] == expected
+    assert len(lines) == len(expected) + 1
+    assert lines[-1].endswith("exited(125)")
+    box.nothing_left()
+    # and the same name starts again at once
+    box.write()
+    box.run("true")
+
+
+def test_missing_root(box: Box) -> None:
+    box.write(root=box.folder / "nowhere")
+    lines = box.fails("true").splitlines()
+    assert lines[0] == (
+        f'error: {box.name}: cannot open the root file system "{box.folder}/nowhere": it does not exist'
+    )
+    assert lines[1].startswith(f"  at: {box.file}:")
+    assert lines[2] == "  hint: run haconiwa create with the haco file first"
+
+
+def test_root_that_is_a_file(box: Box) -> None:
+    (box.folder / "file").write_text("")
+    box.write(root=box.folder / "file")
+    assert f'cannot open the root file system "{box.folder}/file": it is not a directory' in box.fails("true")
+
+
+def test_unknown_option_of_a_bind_mount_is_found_before_anything(box: Box) -> None:
+    box.write('config.add_mount_point("/etc", to="/mnt", options="mode=700")')
+    messages = box.fails("true", expect=2)
+    assert messages.startswith(f"error: {box.file}:{box.settings_line}: ")
+    assert "mode" in messages
+    box.nothing_left()
+
+
+def test_pid_file_that_cannot_be_written(box: Box) -> None:
+    text = box.file.read_text().replace(repr(str(box.pid_file)), repr("/no/such/folder/x.pid"))
+    box.file.write_text(text)
+    assert 'cannot write the pid file "/no/such/folder/x.pid": ' in box.fails("true")
+    box.nothing_left()
+
+
+def test_without_root_it_says_so(box: Box) -> None:
+    os.chmod(box.folder, 0o755)
+    argv = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", box.haconiwa.path, "start", str(box.file)]
+    result = subprocess.run(argv, capture_output=True, text=True, env=box.haconiwa.environ(), check=False)
+    assert result.returncode in (2, 125)
+    assert "Traceback" not in result.stderr
+    assert result.stderr.startswith("error: ")
+
+
+def test_failure_in_the_middle_undoes_what_was_done(box: Box) -> None:
+    box.write("""
+        config.add_mount_point("tmpfs", to="/mnt/one", fs="tmpfs")
+        config.add_mount_point("/etc", to="/mnt/one/etc")
+        config.add_mount_point("none", to="/mnt/two", fs="nosuchfs")
+    """, namespaces=(*NAMESPACES, "net", "cgroup"))  # fmt: skip
+    before = os.listdir("/proc/self/fd")
+    box.fails("true")
+    assert len(os.listdir("/proc/self/fd")) == len(before)
+    box.nothing_left()
+
+
+def test_one_of_several_containers_that_fails_stops_the_others(box: Box) -> None:
+    text = box.file.read_text().replace(f"    config.name = {box.name!r}\n", "")
+    text = text.replace("    config.container_pid_file", "    #")
+    box.file.write_text(f"""{text}
+    for letter in "ab":
+        with config.define() as child:
+            child.name = {box.name!r} + letter
+            child.init_command = ["/bin/sleep", "1000"] if letter == "a" else ["/no/such"]
+""")
+    for options in (("-D",), ()):
+        result = box.haconiwa("start", *options, box.file, expect=127)
+        assert f'error: {box.name}b: cannot execute "/no/such": command not found in the container' in result.stderr
+        if options:
+            continue
+        assert not [path for path in box.run_dir.parent.iterdir() if path.name.startswith(box.name)]
+    for letter in "ab":
+        box.haconiwa("stop", "-T", "0", f"{box.name}{letter}", expect=None)
+
+
+def test_enter_an_existing_namespace(box: Box) -> None:
+    with subprocess.Popen(["unshare", "-n", "-u", "sh", "-c", "echo up; read line"], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, text=True) as holder:  # fmt: skip
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        path = f"/proc/{holder.pid}/ns/net"
+        box.write(f'config.namespace.enter("net", {path!r})')
+        assert box.run("readlink", "/proc/self/ns/net").stdout.strip() == os.readlink(path)
+        holder.communicate("\n")
+
+
+def test_enter_an_existing_pid_namespace(box: Box) -> None:
+    with subprocess.Popen(
+        ["unshare", "-p", "-f", "--kill-child", "sh", "-c", "echo up; read line"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as holder:  # fmt: skip
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        with open(f"/proc/{holder.pid}/task/{holder.pid}/children", encoding="ascii") as file:
+            path = f"/proc/{file.read().split()[0]}/ns/pid"
+        box.write(f'config.namespace.enter("pid", {path!r})', namespaces=("mount", "uts", "ipc"))
+        own = os.readlink(path)
+        assert box.sh("readlink /proc/self/ns/pid; cat /proc/1/comm").split() == [own, "sh"]
+        holder.communicate("\n")
