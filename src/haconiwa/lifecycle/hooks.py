@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from haconiwa.spec.model import ContainerSpec, HookSpec
 
 _PACKAGE = __file__.rpartition("/")[0].rpartition("/")[0] + "/"
+_MOST_FRAMES = 20
 _CO_COROUTINE = 0x80  # inspect.CO_COROUTINE, without the import
 
 
@@ -75,7 +76,10 @@ def hook_error(error: BaseException, what: str, where: Where | None) -> HookErro
 
 
 def user_frames(traceback: TracebackType | None) -> tuple[tuple[str, int, str], ...]:
-    """(file, line, function) of the frames outside this package. No source file is read."""
+    """(file, line, function) of the frames outside this package. No source file is read.
+
+    Of a deep recursion the outermost frame and the innermost ones.
+    """
     frames = []
     while traceback is not None:
         frame: FrameType = traceback.tb_frame
@@ -83,7 +87,7 @@ def user_frames(traceback: TracebackType | None) -> tuple[tuple[str, int, str], 
         if not code.co_filename.startswith(_PACKAGE):
             frames.append((code.co_filename, traceback.tb_lineno, code.co_name))
         traceback = traceback.tb_next
-    return tuple(frames)
+    return tuple(frames if len(frames) <= _MOST_FRAMES else [frames[0], *frames[1 - _MOST_FRAMES :]])
 
 
 def function_name(function: Callable[..., Any]) -> str:

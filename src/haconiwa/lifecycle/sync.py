@@ -19,14 +19,14 @@ from __future__ import annotations
 
 import os
 
-from haconiwa.errors import ContainerError, HaconiwaError, HookError, InternalError, Where, describe_errno
+from haconiwa.errors import ContainerError, HaconiwaError, HookError, InternalError, Where, describe_errno, printable
 from haconiwa.isolation.step import Step
 from haconiwa.lifecycle.hooks import user_frames
 
 FAILED = b"E"
 """First byte of the message about a failed step."""
 MESSAGE_SIZE = 65536
-_FIELD_LIMIT = 4096
+_FIELD_LIMIT = 1024
 
 
 def encode_failure(index: int, error: BaseException) -> bytes:
@@ -43,12 +43,13 @@ def encode_failure(index: int, error: BaseException) -> bytes:
         fields += ["bug", "0", "0", "", str(error), ""]
         code = [(frame[0], str(frame[1]), frame[2]) for frame in user_frames(error.__traceback__)]
         fields += [part for frame in code for part in frame]
-    return FAILED + b"\0".join(os.fsencode(field.replace("\0", " ")[:_FIELD_LIMIT]) for field in fields)
+    # Escaped, so that any text can be encoded and no field has a NUL; cut, so that all of it fits into one packet.
+    return FAILED + b"\0".join(printable(field).encode()[:_FIELD_LIMIT] for field in fields)
 
 
 def decode_failure(message: bytes, steps: list[Step], subject: str) -> HaconiwaError:
     """The child's failure as an exception that names its step and the line that asked for it."""
-    fields = [os.fsdecode(field) for field in message[1:].split(b"\0")]
+    fields = [field.decode("utf-8", "replace") for field in message[1:].split(b"\0")]
     index, name, kind, number, status, what, why, hint = fields[:8]
     step = steps[min(int(index), len(steps) - 1)]
     rest = fields[8:]
