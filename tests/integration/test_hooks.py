@@ -160,6 +160,15 @@ def test_failing_hook_before_the_exec_stops_the_start(box: Box, point: str) -> N
     box.nothing_left()
 
 
+@pytest.mark.parametrize("point", ["before_fork", "after_chroot"])
+@pytest.mark.parametrize("code", ["recurse(base)", "raise ValueError('\\ud800' * 70000)"])
+def test_hook_whose_error_is_long_or_odd(box: Box, point: str, code: str) -> None:
+    box.write(rest=f"def recurse(base):\n    {code}\nconfig.add_general_hook({point!r}, recurse)")
+    messages = box.fails("true")
+    assert messages.startswith(f'error: {box.name}: the {point} hook "recurse" failed: ')
+    assert f"  in: recurse ({box.file}:" in messages
+
+
 @pytest.mark.parametrize("point", POINTS)
 def test_failing_hook_that_may_fail_is_reported(box: Box, point: str) -> None:
     box.write(rest=HOOK.format(point=point, more=', on_error="continue"'))
