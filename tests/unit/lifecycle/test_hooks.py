@@ -101,9 +101,7 @@ def hook(function: Any, on_error: Any = "abort", point: str = "before_fork") -> 
 
 
 def test_name_of_the_hook_in_its_error() -> None:
-    with pytest.raises(
-        HookError, match=r'^the before_fork hook "fail" failed: ZeroDivisionError: division by zero$'
-    ):
+    with pytest.raises(HookError, match=r'^the before_fork hook "fail" failed: ZeroDivisionError: division by zero$'):
         run_hook(hook(fail), None)
 
 
