@@ -137,7 +137,7 @@ class _Work:
             self._fork(member)
         collect_from_now_on()
         if self._answer:
-            self._loop.run_until(lambda: all(member.settled for member in self._members))
+            self._loop.run_until(self._is_decided)
             self._tell_caller(self._answer)
         self._loop.run_until(lambda: all(member.pidfd < 0 for member in self._members))
         self._close_terminal()
@@ -206,7 +206,6 @@ class _Work:
             self._join_terminals(member)
         if member.failure:
             self._note_failure(member)
-            self._stop_others(member)
 
     def _show(self, message: str) -> None:
         """Show a supervisor's message after what was printed before it."""
@@ -280,14 +279,20 @@ class _Work:
             end_abandoned(member.name, member.pid)
 
     def _note_failure(self, member: Member) -> None:
-        """Remember who failed first: the others may fail because they are told to stop."""
-        if member not in self._failed:
-            self._failed.append(member)
+        """Remember who failed first: the others may fail because a start that failed stops them."""
+        if member in self._failed:
+            return
+        self._failed.append(member)
+        if not member.container_pid:
+            for other in self._members:
+                if other is not member:
+                    other.stop()
 
-    def _stop_others(self, failed: Member) -> None:
-        for member in self._members:
-            if member is not failed:
-                member.stop()
+    def _is_decided(self) -> bool:
+        """Whether all run, or one could not be started and nothing is left of any."""
+        if any(not member.container_pid for member in self._failed):
+            return all(member.pidfd < 0 for member in self._members)
+        return all(member.container_pid for member in self._members)
 
     def _tell_caller(self, answer: Report) -> None:
         failed = [member for member in self._failed if not member.container_pid]

@@ -51,11 +51,6 @@ class Member:
         self.died_starting = False
         self._steps = steps
 
-    @property
-    def settled(self) -> bool:
-        """Whether its start has come to an end, well or not."""
-        return bool(self.container_pid or self.failure) or self.exit_status is not None
-
     def fork(self, options: SupervisorOptions, output_fds: tuple[int, int], barn_fds: list[int]) -> None:
         """Start the supervisor.
 
