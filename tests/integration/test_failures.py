@@ -150,23 +150,39 @@ def test_failure_in_the_middle_undoes_what_was_done(box: Box) -> None:
     box.nothing_left()
 
 
-def test_one_of_several_containers_that_fails_stops_the_others(box: Box) -> None:
+@pytest.mark.parametrize("options", [(), ("-D",)])
+def test_one_of_several_containers_that_fails_stops_the_others(box: Box, options: tuple[str, ...]) -> None:
     text = box.file.read_text().replace(f"    config.name = {box.name!r}\n", "")
     text = text.replace("    config.container_pid_file", "    #")
     box.file.write_text(f"""{text}
+    script = "trap 'echo asked >> /asked; exit 0' TERM; while :; do sleep 0.05; done"
     for letter in "ab":
         with config.define() as child:
             child.name = {box.name!r} + letter
-            child.init_command = ["/bin/sleep", "1000"] if letter == "a" else ["/no/such"]
+            child.init_command = ["/bin/sh", "-c", script] if letter == "a" else ["/no/such"]
+            if letter == "b":
+                @child.add_general_hook("before_fork")
+                def wait_for_the_other(base):
+                    import select, time
+                    deadline = time.monotonic() + 10
+                    while not os.path.exists({str(box.run_dir)!r} + "a/up") and time.monotonic() < deadline:
+                        select.select([], [], [], 0.01)
+            else:
+                @child.add_async_hook(msec=100)
+                def tell(base):
+                    open({str(box.run_dir)!r} + "a/up", "w").close()
+
+                @child.add_general_hook("teardown_container")
+                def forget(base):
+                    if os.path.exists({str(box.run_dir)!r} + "a/up"):
+                        os.unlink({str(box.run_dir)!r} + "a/up")
 """)
-    for options in (("-D",), ()):
-        result = box.haconiwa("start", *options, box.file, expect=127)
-        assert f'error: {box.name}b: cannot execute "/no/such": command not found in the container' in result.stderr
-        if options:
-            continue
-        assert not [path for path in box.run_dir.parent.iterdir() if path.name.startswith(box.name)]
-    for letter in "ab":
-        box.haconiwa("stop", "-T", "0", f"{box.name}{letter}", expect=None)
+    result = box.haconiwa("start", *options, box.file, expect=127)
+    assert f'error: {box.name}b: cannot execute "/no/such": command not found in the container' in result.stderr
+    # the answer comes when nothing is left, so that the names are free at once
+    assert not [path for path in box.run_dir.parent.iterdir() if path.name.startswith(box.name)]
+    # and the other was asked once, not killed
+    assert (box.root / "asked").read_text() == "asked\n"
 
 
 def test_enter_an_existing_namespace(box: Box) -> None:
