@@ -40,7 +40,7 @@ def _lacks(word: str) -> None:
 @pytest.fixture(scope="session")
 def session_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A directory for the whole run, with a short path and open to other users; what is left behind is found here."""
-    lock = RunLock(os.path.join(os.path.dirname(os.path.abspath(__file__)), "support"))
+    lock = RunLock(tempfile.gettempdir())
     before = leftovers.machine()
     path = tempfile.mkdtemp(prefix="haconiwa-tests-")
     os.chmod(path, 0o755)

@@ -97,7 +97,7 @@ def end_processes(own: OwnDirs, deadline_s: float = 5.0) -> list[str]:
 
 
 class RunLock:
-    """Held by every run on one tree until its end: tells whether another one is at work on this machine.
+    """Held by every run until its end: tells whether another one is at work on this machine.
 
     Args:
         directory: The folder whose lock is taken.
