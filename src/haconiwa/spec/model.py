@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any, Literal
 
+    from haconiwa.spec.devices import DeviceSpec
+
     NamespaceType = Literal["mount", "ipc", "uts", "pid", "net", "user", "cgroup", "time"]
     MountKind = Literal["bind", "filesystem", "procfs", "sysfs", "devtmpfs", "devpts", "shm", "mqueue"]
     OnError = Literal["abort", "continue"]
@@ -221,6 +223,7 @@ class ContainerSpec(Record):
         root_mounts: Bind mounts that make up the root itself (the `host` strategy's /usr).
         namespaces: Made new for the container, words of `NAMESPACE_TYPES`.
         joined_namespaces: Entered by path.
+        devices: What `add_device` asks for.
         network_etc: Host folder whose resolv.conf and hosts are shown in /etc; None for none.
         stdio: By stream name: stdin, stdout, stderr; for daemons.
         sources: Where a setting was made, by its dotted name ("rootfs.readonly").
@@ -238,6 +241,7 @@ class ContainerSpec(Record):
     masked_paths: tuple[str, ...] = DEFAULT_MASKED_PATHS
     readonly_paths: tuple[str, ...] = DEFAULT_READONLY_PATHS
     mounts: tuple[MountSpec, ...] = ()
+    devices: tuple[DeviceSpec, ...] = ()
     network_etc: str | None = None
     namespaces: tuple[NamespaceType, ...] = ()
     joined_namespaces: tuple[JoinedNamespace, ...] = ()
