@@ -5,8 +5,7 @@ from __future__ import annotations
 from haconiwa.dsl.node import Node, Recording, refuse_later
 from haconiwa.dsl.paths import RootPath, host_path, root_directory
 from haconiwa.spec.model import INDEPENDENT_MOUNTS, MountSpec
-from haconiwa.spec.names import MOUNT_WORDS
-from haconiwa.spec.values import Refused, boolean, inside, number, one_of, path_text, show, string, suggestion, word
+from haconiwa.spec.values import Refused, boolean, inside, number, one_of, path_text, show, string, text, word
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,7 +64,8 @@ class MountSettings(Node):
         data: str = "",
         optional: bool = False,
         recursive: bool = True,
-        **later: Never,
+        criu_ext_key: str | None = None,
+        **unknown: Never,
     ) -> None:
         """Mount something in the container: a bind mount unless `fs` is given. Implies the mount namespace.
 
@@ -75,30 +75,32 @@ class MountSettings(Node):
             to: Where: ``root / "data"``, a host path below the root, or the path as seen inside. Made if missing.
             fs: A file system's name, as in /proc/filesystems.
             readonly: Nothing can be written there, nor below it.
-            options: As for ``mount -o``.
+            options: As for ``mount -o``. Relative directories of an overlay start from the haco file's folder.
             data: The original's name of `options`.
-            optional: Do nothing when the source does not exist.
-            recursive: A bind mount takes the mounts below its source along.
-            **later: Nothing yet.
+            optional: Do nothing when the source does not exist, as the option ``nofail`` says.
+            recursive: A bind mount takes the mounts below its source along; readonly and options hold for them too.
+            criu_ext_key: Name of the mount in a checkpoint; it is then a mount of the host's to bring along.
+            **unknown: Nothing.
         """
         with Recording(self, "add_mount_point") as where:
-            if later:
+            if unknown:
                 from haconiwa.dsl.unknown import refuse_keywords
 
-                refuse_keywords(self, "add_mount_point", later)
-            bind = fs is None
-            words = [given for given in (_options(options, bind=bind), _options(data, bind=bind)) if given]
+                refuse_keywords(self, "add_mount_point", unknown)
+            fstype = "" if fs is None else word(fs, "the name of a file system")
+            words = [given for given in (_options(options, fstype), _options(data, fstype)) if given]
             if len(words) > 1:
                 raise Refused("options= and data= are the same: give one")
             mount = MountSpec(
-                kind="bind" if bind else "filesystem",
-                source=host_path(src) if bind else word(src, "the file system's source"),
+                kind="filesystem" if fstype else "bind",
+                source=word(src, "the file system's source") if fstype else host_path(src),
                 destination=_destination(to),
-                fstype="" if bind else word(fs, "the name of a file system"),
+                fstype=fstype,
                 options="".join(words),
                 readonly=boolean(readonly),
-                optional=boolean(optional),
+                optional=boolean(optional) or any("nofail" in given.split(",") for given in words),
                 recursive=boolean(recursive),
+                criu_ext_key=None if criu_ext_key is None else text(criu_ext_key),
                 where=where,
             )
             self._values.setdefault("mounts", []).append((mount, type(to) is RootPath))
@@ -145,14 +147,12 @@ def _destination(value: object) -> str:
     return value.inside if type(value) is RootPath else inside(value)
 
 
-def _options(value: object, *, bind: bool) -> str:
-    plain = string(value, "options as for mount -o")
-    if not plain.isprintable():
-        raise Refused(f"options= {show(plain)} has a control character")
-    for option in filter(None, plain.split(",") if bind else ()):
-        if option not in MOUNT_WORDS:
-            raise Refused(f"{show(option)} is no option of a bind mount", suggestion(option, MOUNT_WORDS))
-    return plain
+def _options(value: object, fstype: str) -> str:
+    if type(value) is str and not value:
+        return ""
+    from haconiwa.dsl.mount_options import mount_options
+
+    return mount_options(value, fstype)
 
 
 def _independent(value: object) -> str:

@@ -16,7 +16,7 @@ LATER = {
     "add_cgroup_hook", "add_device", "add_readiness_hook", "apparmor", "apparmor_profile", "cgroup", "cgroup_name",
     "checkpoint", "lxcfs_root", "network", "restart_policy", "seccomp", "selinux_context", "support_reload",
     "bootstrap.tool", "namespace.map_ids",
-    "add_mount_point(criu_ext_key=)", "namespace.unshare(persist_in=)",
+    "namespace.unshare(persist_in=)",
     'mount_independent("cgroup")',
     'add_general_hook("after_reload")', 'add_general_hook("after_restore")', 'add_general_hook("before_restore")',
 }  # fmt: skip

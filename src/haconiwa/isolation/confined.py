@@ -13,6 +13,7 @@ import stat
 from haconiwa.kernel.files import RESOLVE, openat2
 
 _INSIDE = RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS
+_FOLDER = os.O_PATH | os.O_DIRECTORY
 _MOST_LINKS = 40  # as the kernel's MAXSYMLINKS
 
 
@@ -33,22 +34,40 @@ def open_inside(root_fd: int, path: str, flags: int = os.O_PATH) -> int:
     return openat2(root_fd, path, flags | os.O_CLOEXEC, resolve=_INSIDE)
 
 
-def make_directory(root_fd: int, path: str) -> int:
-    """Open a directory inside, making the missing part of its path with mode 0755.
+def make_directory(root_fd: int, path: str, mode: int = 0o755) -> int:
+    """Open a directory inside, making the missing part of its path with a mode.
 
     Raises:
         OSError: ENOTDIR when a part is something else, EEXIST when a part is a link that leads nowhere.
     """
+    missing: list[str] = []
+    fd = -1
+    while fd < 0:
+        try:
+            fd = open_inside(root_fd, path or "/", _FOLDER)
+        except FileNotFoundError:
+            path, name = os.path.split(path.rstrip("/"))
+            missing.append(name)
+    for name in reversed(missing):
+        try:
+            _make(fd, name, stat.S_IFDIR | mode)
+            below_fd = os.open(name, _FOLDER | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
+        finally:
+            os.close(fd)
+        fd = below_fd
+    return fd
+
+
+def _make(parent_fd: int, name: str, mode: int) -> None:
+    """Make a directory or an empty file, as the type in `mode` says, whatever the umask is."""
+    umask = os.umask(0)
     try:
-        return open_inside(root_fd, path, os.O_PATH | os.O_DIRECTORY)
-    except FileNotFoundError:
-        parent, name = os.path.split(path.rstrip("/"))
-        parent_fd = make_directory(root_fd, parent or "/")
-    try:
-        os.mkdir(name, 0o755, dir_fd=parent_fd)
+        if stat.S_ISDIR(mode):
+            os.mkdir(name, stat.S_IMODE(mode), dir_fd=parent_fd)
+        else:
+            os.mknod(name, mode, dir_fd=parent_fd)
     finally:
-        os.close(parent_fd)
-    return open_inside(root_fd, path, os.O_PATH | os.O_DIRECTORY)
+        os.umask(umask)
 
 
 def make_file(root_fd: int, path: str) -> int:
@@ -69,8 +88,7 @@ def _make_or_follow(root_fd: int, path: str) -> str:
     parent, name = os.path.split(path)
     parent_fd = make_directory(root_fd, parent or "/")
     try:
-        fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644, dir_fd=parent_fd)
-        os.close(fd)
+        _make(parent_fd, name, stat.S_IFREG | 0o644)
         return path
     except FileExistsError:
         return os.path.join(parent, os.readlink(name, dir_fd=parent_fd))

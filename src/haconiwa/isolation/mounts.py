@@ -22,7 +22,9 @@ from haconiwa.spec.record import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from haconiwa.isolation.mount_options import MountOptions
     from haconiwa.spec.model import ContainerSpec
+    from haconiwa.spec.mount_words import Extras
 
 _NODEV = MOUNT_ATTR.NODEV
 _HARMLESS = MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV | MOUNT_ATTR.NOEXEC
@@ -34,17 +36,36 @@ _FILESYSTEMS = {
     "shm": ("tmpfs", "/dev/shm", "mode=1777,size=64m"),
     "mqueue": ("mqueue", "/dev/mqueue", ""),
 }
+_OF_NAMESPACES = frozenset("proc sysfs tmpfs ramfs devpts mqueue cgroup cgroup2 binfmt_misc".split())
+"""File systems that depend on the namespaces they are made in; all others depend on the host's paths and devices."""
 _TTY_GROUP = 5  # the group that owns terminals on every distribution
 
 
-def _attach(fd: int, site: Site, destination: str) -> None:
+def _attach(fd: int, site: Site, destination: str, extras: Extras | None = None) -> None:
     """Attach a mount, and keep hold of procfs and sysfs for what masks parts of them.
 
     By its path the mask could miss: a link in the root, or a later mount, may lead the path elsewhere by then.
     """
     if fstatfs(fd) in (PROC_SUPER_MAGIC, SYSFS_MAGIC):
         site.kernel_mounts.append((destination, os.dup(fd)))
-    attach(fd, site.root_fd, destination)
+    if extras is None:
+        attach(fd, site.root_fd, destination)
+    else:
+        _own(fd, extras)
+        attach(fd, site.root_fd, destination, extras.folder_mode)
+
+
+def _own(fd: int, extras: Extras) -> None:
+    """Give the mounted directory its owner and mode."""
+    if (extras.uid, extras.gid, extras.mode) == (-1, -1, -1):
+        return
+    folder_fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=fd)
+    try:
+        os.fchown(folder_fd, extras.uid, extras.gid)
+        if extras.mode != -1:
+            os.fchmod(folder_fd, extras.mode)
+    finally:
+        os.close(folder_fd)
 
 
 class OpenSource(Step):
@@ -61,42 +82,52 @@ class OpenSource(Step):
         return f'open "{self.mount.source}" to bind it on "{self.mount.destination}"'
 
     def execute(self, site: Site) -> None:
-        options = parse_options(self.mount.options, _NODEV)
-        attributes = options.attributes
-        if self.mount.readonly:
-            attributes |= MOUNT_ATTR.RDONLY
+        options = _bind_options(self.mount)
         try:
-            fd = clone_tree(self.mount.source, recursive=self.mount.recursive, attributes=attributes)
+            site.trees[self.key] = clone_tree(
+                self.mount.source,
+                recursive=self.mount.recursive,
+                attributes=options.attributes,
+                cleared=options.cleared,
+                propagation=options.propagation,
+            )
         except FileNotFoundError:
             if not self.mount.optional:
                 raise
-        else:
-            site.trees[self.key] = fd
 
     def hint(self, number: int) -> str:
-        if number == errno.ENOENT:
-            return "create it, or pass optional=True to add_mount_point"
-        return ""
+        return {
+            errno.ENOENT: "create it, or pass optional=True to add_mount_point",
+            errno.EMFILE: "each mount takes a descriptor until it is attached: raise the limit with ulimit -n",
+            errno.ENOSPC: "the host allows no more mounts, see /proc/sys/fs/mount-max",
+        }.get(number, "")
 
 
-class AttachSource(Step):
-    """Attach an opened bind mount, making the missing target a directory or a file like its source."""
+def _bind_options(mount: MountSpec) -> MountOptions:
+    return parse_options(mount.options, _NODEV | (MOUNT_ATTR.RDONLY if mount.readonly else 0))
 
-    __slots__ = ("key", "mount")
+
+class AttachTree(Step):
+    """Attach what was opened or made, making the missing target a directory or a file like it."""
+
+    __slots__ = ("extras", "key", "mount")
 
     def __init__(self, key: str, mount: MountSpec) -> None:
         super().__init__(CHILD, mount.where)
         self.key = key
         self.mount = mount
+        self.extras = parse_options(mount.options).extras
 
     def describe(self) -> str:
         words = " read-only" if self.mount.readonly else ""
-        return f'bind "{self.mount.source}" on "{self.mount.destination}"{words}'
+        if self.mount.kind == "bind":
+            return f'bind "{self.mount.source}" on "{self.mount.destination}"{words}'
+        return f'attach {self.mount.fstype} on "{self.mount.destination}"{words}'
 
     def execute(self, site: Site) -> None:
         fd = site.trees.get(self.key)
         if fd is not None:
-            _attach(fd, site, self.mount.destination)
+            _attach(fd, site, self.mount.destination, self.extras)
 
 
 class MountFilesystem(Step):
@@ -104,27 +135,59 @@ class MountFilesystem(Step):
 
     __slots__ = ("mount", "options")
 
-    def __init__(self, mount: MountSpec, preset: int = _NODEV) -> None:
-        super().__init__(CHILD, mount.where)
+    def __init__(self, mount: MountSpec, preset: int = _NODEV, place: str = CHILD) -> None:
+        super().__init__(place, mount.where)
         self.mount = mount
         if mount.readonly:
             preset |= MOUNT_ATTR.RDONLY
         if mount.fstype == "tmpfs":
             preset |= MOUNT_ATTR.NOSUID
-        self.options = parse_options(mount.options, preset)
+        options = parse_options(mount.options, preset)
+        if mount.kind == "filesystem" and options.attributes & MOUNT_ATTR.RDONLY and "ro=vfs" not in mount.options:
+            # As for mount(8), the file system is read-only too: a journal is not replayed, a device not written to.
+            options = replace(options, parameters=(("ro", None), *options.parameters))
+        self.options = options
 
     def describe(self) -> str:
         options = f" with {self.mount.options}" if self.mount.options else ""
         return f'mount {self.mount.fstype} on "{self.mount.destination}"{options}'
 
+    def make(self) -> int:
+        """The file system as a detached mount."""
+        return make_filesystem(self.mount.fstype, self.mount.source, self.options)
+
     def execute(self, site: Site) -> None:
-        fd = make_filesystem(self.mount.fstype, self.mount.source, self.options)
-        _attach(fd, site, self.mount.destination)
+        try:
+            fd = self.make()
+        except FileNotFoundError:
+            if not self.mount.optional:
+                raise
+        else:
+            _attach(fd, site, self.mount.destination, self.options.extras)
 
     def hint(self, number: int) -> str:
         if number == errno.EPERM and self.mount.fstype == "proc":
             return "in a user namespace procfs needs a pid namespace too, and a host whose own /proc is not covered"
+        if number == errno.ENOENT:
+            return "create its source, or pass optional=True to add_mount_point"
         return "see /proc/filesystems for what this kernel has" if number == errno.ENODEV else ""
+
+
+class MakeFilesystem(MountFilesystem):
+    """Make a file system on the host's side, where its source and its layers are found, to be attached later."""
+
+    __slots__ = ("key",)
+
+    def __init__(self, key: str, mount: MountSpec) -> None:
+        super().__init__(mount, place=SUPERVISOR)
+        self.key = key
+
+    def execute(self, site: Site) -> None:
+        try:
+            site.trees[self.key] = self.make()
+        except FileNotFoundError:
+            if not self.mount.optional:
+                raise
 
 
 class MountSysfs(MountFilesystem):
@@ -168,7 +231,7 @@ def _key(number: int) -> str:
 
 
 def plan_opening(spec: ContainerSpec) -> list[Step]:
-    """The supervisor's steps: every bind source is opened on the host's side.
+    """The supervisor's steps: every bind source is opened, and every file system of the host's made, on its side.
 
     Raises:
         ConfigError: A bind mount has an option that only a file system could understand.
@@ -181,13 +244,19 @@ def plan_opening(spec: ContainerSpec) -> list[Step]:
     ]
     if problems:
         raise ConfigError(problems)
-    return [OpenSource(_key(n), mount) for n, mount in enumerate(_in_order(spec)) if mount.kind == "bind"]
+    steps: list[Step] = []
+    for number, mount in enumerate(_in_order(spec)):
+        if mount.kind == "bind":
+            steps.append(OpenSource(_key(number), mount))
+        elif mount.fstype not in _OF_NAMESPACES:
+            steps.append(MakeFilesystem(_key(number), mount))
+    return steps
 
 
 def plan_attaching(spec: ContainerSpec) -> list[Step]:
     """The child's steps: what makes up the root, then the independent mounts, then the file's own in its order."""
     steps = [
-        AttachSource(_key(n), mount) if mount.kind == "bind" else MountFilesystem(mount)
+        MountFilesystem(mount) if mount.fstype in _OF_NAMESPACES else AttachTree(_key(n), mount)
         for n, mount in enumerate(_in_order(spec))
     ]
     first = len(spec.root_mounts)

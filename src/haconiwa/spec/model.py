@@ -70,6 +70,7 @@ class MountSpec(Record):
         optional: A missing source is passed over.
         recursive: A bind mount takes the mounts below its source along.
         host: ``devtmpfs`` only: the host's own /dev instead of a private one.
+        criu_ext_key: Name of the mount in a checkpoint.
     """
 
     kind: MountKind
@@ -81,6 +82,7 @@ class MountSpec(Record):
     optional: bool = False
     recursive: bool = True
     host: bool = False
+    criu_ext_key: str | None = None
     where: Where | None = None
 
 

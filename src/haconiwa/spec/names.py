@@ -1,4 +1,4 @@
-"""The words that the settings know: capabilities, limits, signals, strategies, mount options."""
+"""The words that the settings know: capabilities, limits, signals, strategies."""
 
 from __future__ import annotations
 
@@ -75,18 +75,6 @@ REQUIRED_OPTIONS = {
     "host": (),
 }
 """What a strategy cannot do without."""
-
-MOUNT_OPPOSITES = {
-    "ro": "rw", "nosuid": "suid", "nodev": "dev", "noexec": "exec", "nodiratime": "diratime",
-    "nosymfollow": "symfollow", "noatime": "strictatime",
-}  # fmt: skip
-"""Mount options of the kernel's own that contradict each other."""
-
-MOUNT_WORDS = (
-    *MOUNT_OPPOSITES, *MOUNT_OPPOSITES.values(), "relatime", "defaults", "bind", "rbind",
-    "private", "rprivate", "slave", "rslave", "unbindable", "runbindable",
-)  # fmt: skip
-"""Every mount option that is not a file system's own; a bind mount takes no others."""
 
 CHILD_POINTS = ("after_fork", "after_network_initialized", "before_chroot", "after_chroot")
 """Hook points that run in the container's first process before its program."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from haconiwa.errors import Problem
-from haconiwa.spec.names import MOUNT_OPPOSITES, REQUIRED_OPTIONS, STRATEGIES
+from haconiwa.spec.names import REQUIRED_OPTIONS, STRATEGIES
 from haconiwa.spec.values import show
 
 TYPE_CHECKING = False
@@ -118,10 +118,13 @@ def check_mounts(container: ContainerSpec) -> Iterator[Problem]:
 def check_mount_options(container: ContainerSpec) -> Iterator[Problem]:
     """The options of a mount do not contradict each other."""
     for mount in container.mounts:
-        words = {*mount.options.split(","), *(("ro",) if mount.readonly else ())}
-        for word, opposite in MOUNT_OPPOSITES.items():
-            if word in words and opposite in words:
-                yield Problem(f'add_mount_point: the options "{word}" and "{opposite}" contradict', mount.where)
+        if mount.options:
+            from haconiwa.spec.mount_words import contradiction, split_options
+
+            found = contradiction([*split_options(mount.options), *(("ro",) if mount.readonly else ())])
+            if found:
+                what = f'add_mount_point: the options "{found[0]}" and "{found[1]}" contradict'
+                yield Problem(what, mount.where)
 
 
 def check_namespaces(container: ContainerSpec) -> Iterator[Problem]:

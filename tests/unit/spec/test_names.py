@@ -10,7 +10,6 @@ import pytest
 
 from haconiwa.dsl.bootstrap import Bootstrap
 from haconiwa.dsl.node import Setting
-from haconiwa.isolation.mount_options import parse_options
 from haconiwa.kernel.capabilities import NAMES
 from haconiwa.spec import model, names
 
@@ -54,11 +53,6 @@ def test_limits_are_known_to_the_system() -> None:
 
 def test_the_default_capabilities_exist() -> None:
     assert set(model.DEFAULT_CAPABILITIES) <= set(names.CAPABILITIES)
-
-
-def test_mount_words_are_the_kernels_own() -> None:
-    for word in names.MOUNT_WORDS:
-        assert parse_options(word).parameters == (), f"{word} would be passed to the file system"
 
 
 def test_strategies_have_their_attributes() -> None:
