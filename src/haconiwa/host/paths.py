@@ -30,6 +30,11 @@ def supervisor_log_file(name: str) -> str:
     return os.path.join(log_dir(), f"{name}.supervisor.log")
 
 
+def events_file() -> str:
+    """What happened to all containers: /var/log/haconiwa/events.jsonl."""
+    return os.path.join(log_dir(), "events.jsonl")
+
+
 def cache_dir() -> str:
     """Folder of what can be made again: /var/cache/haconiwa."""
     return os.environ.get("HACONIWA_CACHE_DIR", "/var/cache/haconiwa")

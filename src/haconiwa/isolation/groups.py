@@ -60,6 +60,20 @@ def member_pids(path: str) -> list[int]:
     return pids
 
 
+def oom_kills(paths: tuple[str, ...]) -> int:
+    """How many processes of some groups the kernel has killed because their memory was at its limit."""
+    kills = 0
+    for path in paths:
+        for name in ("memory.events", "memory.oom_control"):
+            try:
+                with open(f"{path}/{name}", encoding="ascii") as file:
+                    fields = dict(line.split(maxsplit=1) for line in file)
+            except OSError:
+                continue
+            kills += int(fields.get("oom_kill", 0))
+    return kills
+
+
 def _remove_group(path: str) -> bool:
     """Remove a group and the empty ones below it.
 

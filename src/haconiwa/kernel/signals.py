@@ -21,6 +21,7 @@ SIGKILL = int(_signal.SIGKILL)
 SIGTERM = int(_signal.SIGTERM)
 SIGCHLD = int(_signal.SIGCHLD)
 SIGSTOP = int(_signal.SIGSTOP)
+SIGSYS = int(_signal.SIGSYS)
 SIGWINCH = int(_signal.SIGWINCH)
 
 signal = _signal.signal

@@ -53,11 +53,18 @@ class Container:
         self._trace_fd = trace_fd
         self._began = time.monotonic()
 
-    def start(self, *, wake_fd: int = -1, on_cloned: Callable[[], None] | None = None) -> None:
+    def start(
+        self,
+        *,
+        wake_fd: int = -1,
+        is_interrupted: Callable[[], bool] | None = None,
+        on_cloned: Callable[[], None] | None = None,
+    ) -> None:
         """Walk the plan until the program runs.
 
         Args:
-            wake_fd: When it becomes readable the start is given up.
+            wake_fd: When it becomes readable the start may have to be given up.
+            is_interrupted: Called then; whether it has to. It leaves `wake_fd` unreadable.
             on_cloned: Called once `pid` is known and before the program may run.
 
         Raises:
@@ -74,9 +81,9 @@ class Container:
             if on_cloned:
                 on_cloned()
             self._run_steps(PARENT)
-            self._expect(READY, wake_fd)
+            self._expect(READY, wake_fd, is_interrupted)
             os.write(self.site.channel_fd, EXECUTE)
-            self._expect(b"", wake_fd)
+            self._expect(b"", wake_fd, is_interrupted)
         except BaseException:
             self._give_up()
             raise
@@ -126,15 +133,15 @@ class Container:
                 error.subject = error.subject or self.spec.name
                 raise place_of(error, step.where) from None
 
-    def _expect(self, expected: bytes, wake_fd: int) -> None:
+    def _expect(self, expected: bytes, wake_fd: int, is_interrupted: Callable[[], bool] | None) -> None:
         """Wait for a message of the child's; the empty one is the end of the connection."""
         poll = select.poll()
         poll.register(self.site.channel_fd, select.POLLIN)
         if wake_fd >= 0:
             poll.register(wake_fd, select.POLLIN)
-        ready = [fd for fd, _event in poll.poll()]
-        if self.site.channel_fd not in ready:
-            raise StartInterrupted("the start was interrupted", subject=self.spec.name)
+        while self.site.channel_fd not in [fd for fd, _event in poll.poll()]:
+            if is_interrupted is None or is_interrupted():
+                raise StartInterrupted("the start was interrupted", subject=self.spec.name)
         message = os.read(self.site.channel_fd, MESSAGE_SIZE)
         if message.startswith(FAILED):
             inner = [step for step in self._steps if step.place in (CHILD, INSIDE)]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import select
+import time
 
 from haconiwa.errors import ContainerError
 from haconiwa.isolation.groups import kill_groups
 from haconiwa.kernel import signals as signal
 from haconiwa.lifecycle.identity import open_pidfd
-from haconiwa.lifecycle.state import read_state
+from haconiwa.lifecycle.state import is_supervised, read_state
 from haconiwa.lifecycle.stop import ends_by_pid_namespace, forget, wait_for_end
 
 _KILLED_WITHIN_S = 5.0
@@ -34,4 +36,12 @@ def end_abandoned(name: str, supervisor_pid: int) -> None:
         os.close(pidfd)
     if not ends_by_pid_namespace(state):
         kill_groups(state.cgroups)
+    _wait_for_lock(name)
     forget(state)
+
+
+def _wait_for_lock(name: str) -> None:
+    """A process that died before its exec, maybe before it was recorded, holds the lock until it is gone entirely."""
+    deadline = time.monotonic() + _KILLED_WITHIN_S
+    while is_supervised(name) and time.monotonic() < deadline:
+        select.select([], [], [], 0.005)  # a lock tells nobody that it is free

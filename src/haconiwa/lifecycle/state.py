@@ -157,7 +157,7 @@ def write_beside(path: str, text: str) -> None:
 
 
 def _remove_folder(folder: str) -> None:
-    for name in ("state.json", "state.json.new", "lock"):
+    for name in ("control", "state.json", "state.json.new", "lock"):
         try:
             os.unlink(os.path.join(folder, name))
         except (FileNotFoundError, IsADirectoryError):

@@ -64,6 +64,7 @@ def send_signal(state: State, number: int, timeout_s: float) -> None:
     """
     pidfd = _open_init(state)
     try:
+        _note(state, [number], "haconiwa kill", final=timeout_s >= 0)
         signal.pidfd_send_signal(pidfd, number)
         if timeout_s < 0:
             return
@@ -95,6 +96,7 @@ def stop(state: State, timeout_s: float, say: Callable[[str], None]) -> None:
     try:
         by_namespace = ends_by_pid_namespace(state)
         futile = by_namespace and not heeds(state.init.pid, signal.SIGTERM)
+        _note(state, [signal.SIGTERM, signal.SIGKILL], "haconiwa stop", final=True)
         signal.pidfd_send_signal(pidfd, signal.SIGTERM)
         if futile:
             say(f"{state.name}: its first process has no handler for TERM, sending KILL")
@@ -108,6 +110,13 @@ def stop(state: State, timeout_s: float, say: Callable[[str], None]) -> None:
     finally:
         os.close(pidfd)
     _wait_for_supervisor(state)
+
+
+def _note(state: State, numbers: list[int], by: str, *, final: bool) -> None:
+    """Let the supervisor know who signals its container, and that it is not to be started again when `final`."""
+    from haconiwa.lifecycle.ask import note  # supervisors load this module too, and never ask anybody
+
+    note(state.name, signals=numbers, by=by, final=final)
 
 
 def _give_up_start(state: State) -> bool:

@@ -18,7 +18,7 @@ from haconiwa.supervisor.member import Member
 from haconiwa.supervisor.memory import collect_from_now_on
 from haconiwa.supervisor.messages import report
 from haconiwa.supervisor.pid_file import write_pid_file
-from haconiwa.supervisor.signals import STOP_SIGNALS, Signals
+from haconiwa.supervisor.signals import STOP_SIGNALS, Signals, stop_signals
 from haconiwa.supervisor.supervisor import SupervisorOptions
 
 TYPE_CHECKING = False
@@ -118,7 +118,7 @@ class _Work:
         self._failed: list[Member] = []
         self._answer = answer
         self._loop = Loop()
-        self._signals = Signals((*STOP_SIGNALS, signal.SIGWINCH))
+        self._signals = Signals((*STOP_SIGNALS, signal.SIGWINCH), stop_signals(daemon=spec.daemonize))
         self._relay: Relay | None = None
         self._has_terminal = options.terminal and not spec.daemonize and len(members) == 1
         self._print_fd = -1
@@ -247,7 +247,7 @@ class _Work:
             if number == signal.SIGWINCH:
                 if self._relay:
                     self._relay.resize()
-            elif number != signal.SIGHUP or not self._spec.daemonize:
+            elif number in self._signals.stops:
                 for member in self._members:
                     member.stop()
 

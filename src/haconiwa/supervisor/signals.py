@@ -20,14 +20,25 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """What ends a foreground barn, and interrupts a running hook."""
 
 
+def stop_signals(*, daemon: bool) -> tuple[int, ...]:
+    """The signals that end a barn or a supervisor; a daemon takes SIGHUP for something else."""
+    return tuple(number for number in STOP_SIGNALS if number != signal.SIGHUP or not daemon)
+
+
 class Signals:
     """The signals a process wants to hear of.
 
+    Args:
+        numbers: All of them.
+        stops: Those that also interrupt a running hook.
+
     Attributes:
+        stops: As given.
         fd: Readable while there are some to `take`.
     """
 
-    def __init__(self, numbers: tuple[int, ...]) -> None:
+    def __init__(self, numbers: tuple[int, ...], stops: tuple[int, ...] = STOP_SIGNALS) -> None:
+        self.stops = stops
         self.fd, self._write_fd = os.pipe()
         os.set_blocking(self.fd, False)
         os.set_blocking(self._write_fd, False)
@@ -38,16 +49,24 @@ class Signals:
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
         self._pending.append(number)
-        if number in STOP_SIGNALS and hook_is_running():
+        if number in self.stops and hook_is_running():
             raise HookInterrupted
 
-    def take(self) -> list[int]:
-        """The signals that came since the last call, in order."""
+    def ask_to_stop(self) -> bool:
+        """Whether one of those that came is to stop; they all stay to be taken. `fd` is not readable any more."""
+        self._empty()
+        return any(number in self.stops for number in self._pending)
+
+    def _empty(self) -> None:
         try:
             while os.read(self.fd, 4096):
                 pass
         except BlockingIOError:
             pass
+
+    def take(self) -> list[int]:
+        """The signals that came since the last call, in order."""
+        self._empty()
         taken, self._pending = self._pending, []
         return taken
 

@@ -6,19 +6,20 @@ import os
 import sys
 
 from haconiwa.errors import ContainerError, HaconiwaError, HookError
+from haconiwa.host.loop import Loop
 from haconiwa.isolation import cgroups
 from haconiwa.isolation.step import Site
 from haconiwa.kernel import signals as signal
 from haconiwa.lifecycle.container import Container
 from haconiwa.lifecycle.hooks import run_hook
-from haconiwa.lifecycle.identity import boot_id, identify
+from haconiwa.lifecycle.identity import NOBODY, boot_id, identify
 from haconiwa.lifecycle.state import Claim, State, now, remove_pid_file
 from haconiwa.spec.record import Record, replace, to_plain
 from haconiwa.supervisor import link as barn_link
 from haconiwa.supervisor.base import Base
 from haconiwa.supervisor.messages import report
 from haconiwa.supervisor.pid_file import write_pid_file
-from haconiwa.supervisor.signals import STOP_SIGNALS, Signals
+from haconiwa.supervisor.signals import STOP_SIGNALS, Signals, stop_signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from haconiwa.isolation.step import Step
     from haconiwa.spec.model import ContainerSpec
+    from haconiwa.supervisor.control import Answer, Control, Peer, Request
     from haconiwa.supervisor.watch import Watch
 
 
@@ -57,19 +59,31 @@ class Supervisor:
         steps: Its start.
         link: To the barn.
         options: How to work.
+
+    Attributes:
+        spec: The container.
+        state: As last recorded.
+        base: What its hooks receive.
+        loop: On which everything waits while the container runs.
+        container: The current run of it.
+        watch: Over the current run; None before the first.
+        stop_asked: Somebody wants it to end: it is not started again.
     """
 
     def __init__(self, spec: ContainerSpec, steps: list[Step], link: socket, options: SupervisorOptions) -> None:
-        self._spec = spec
+        self.spec = spec
+        self.base = Base(spec)
+        self.loop = Loop()
+        self.watch: Watch | None = None
+        self.stop_asked = False
+        self._steps = steps
         self._link = link
         self._options = options
-        handled = {signal.signal_number(handler.signal) for handler in spec.signal_handlers}
-        self._signals = Signals((*STOP_SIGNALS, *handled))
-        self._base = Base(spec)
-        self._site = self._make_site()
-        self._container = Container(spec, steps, self._site, 2 if options.trace else -1)
-        self._watch: Watch | None = None
-        self._state = State(
+        self._handled = {signal.signal_number(handler.signal) for handler in spec.signal_handlers}
+        self._signals = Signals((*STOP_SIGNALS, *self._handled), stop_signals(daemon=options.daemon))
+        self._control: Control | None = None
+        self._begin_run()
+        self.state = State(
             name=spec.name,
             haco_file=options.haco_file,
             status="creating",
@@ -81,11 +95,15 @@ class Supervisor:
             config=to_plain(spec),
         )
 
+    def _begin_run(self) -> None:
+        self._site = self._make_site()
+        self.container = Container(self.spec, self._steps, self._site, 2 if self._options.trace else -1)
+
     def _make_site(self) -> Site:
-        site = Site(self._spec, self._base)
+        site = Site(self.spec, self.base)
         site.stdio_fds = self._options.stdio_fds
         site.dies_with_supervisor = not self._options.daemon
-        site.report = report
+        site.report = self.report
         if self._options.terminal:
             site.terminal_socket = self._link
         return site
@@ -97,73 +115,132 @@ class Supervisor:
             The exit status: the container's, or 125 to 127 when it could not be started.
         """
         try:
-            claim = Claim(self._spec.name)
+            self._claim = Claim(self.spec.name)
         except HaconiwaError as error:
             return self._fail(error)
         try:
-            return self._live(claim)
+            return self._live()
         finally:
-            self._container.clean_up()
-            if self._spec.container_pid_file:
-                remove_pid_file(self._spec.container_pid_file, os.getpid())
-            self._report_leftovers()
-            claim.release()
+            self._clear_up()
 
-    def _live(self, claim: Claim) -> int:
+    def _clear_up(self) -> None:
+        self.container.clean_up()
+        if self.spec.container_pid_file:
+            remove_pid_file(self.spec.container_pid_file, os.getpid())
+        self._report_leftovers()
+        self.take_requests()
+        self._claim.release()
+        self.tell("removed")
+        if self._control:
+            self._control.close()
+
+    def _live(self) -> int:
         try:
-            self._start(claim)
+            self._start()
         except HaconiwaError as error:
             status = self._fail(error)
+            self.tell("failed", error=str(error), exit_status=status)
         else:
-            status = self._watch.run_until_end() if self._watch else 0
-            self._say(f"Container({self._container.pid}) finish detected: {self._container.describe_exit()}")
+            status = self.watch.run_until_end() if self.watch else 0
+            self._say(f"Container({self.container.pid}) finish detected: {self.container.describe_exit()}")
             word = "exited with failure" if status else "successfully exited"
-            self._say(f"Container {word}: {self._container.describe_exit()}")
+            self._say(f"Container {word}: {self.container.describe_exit()}")
         self._end(status)
         return status
 
-    def _start(self, claim: Claim) -> None:
-        self._record(claim, status="creating")
-        if self._spec.container_pid_file:
-            write_pid_file(self._spec.container_pid_file)
-        self._container.start(wake_fd=self._signals.fd, on_cloned=lambda: self._cloned(claim))
-        self._base.status = "running"
-        self._record(claim, status="running")
-        self._say(f"Container fork success and going to wait: pid={self._container.pid}")
-        barn_link.send_up(self._link, self._container.pid)
-        self._container.run_started_hooks()
+    def _start(self) -> None:
+        self.record(status="creating", init=NOBODY)
+        if self.spec.container_pid_file:
+            write_pid_file(self.spec.container_pid_file)
+        self.container.start(wake_fd=self._signals.fd, is_interrupted=self._signals.ask_to_stop, on_cloned=self._cloned)
+        self.base.status = "running"
+        self.record(status="running")
+        self._say(f"Container fork success and going to wait: pid={self.container.pid}")
+        barn_link.send_up(self._link, self.container.pid)
+        self.tell("started", pid=self.container.pid)
+        self.container.run_started_hooks()
 
-    def _cloned(self, claim: Claim) -> None:
+    def _cloned(self) -> None:
         """The process exists: its hooks on this side may know it, and others must be able to find it."""
-        self._base.status = "created"
-        self._base.pid = self._container.pid
-        self._base._pidfd = self._container.pidfd
-        self._base.cgroup = self._site.cgroup_paths
-        self._record(claim, status="created", init=identify(self._container.pid))
-        from haconiwa.supervisor.watch import Watch  # loads while the child is being built
+        self.base.status = "created"
+        self.base.pid = self.container.pid
+        self.base._pidfd = self.container.pidfd
+        self.base.cgroup = self._site.cgroup_paths
+        self.record(status="created", init=identify(self.container.pid))
+        # Loads while the child is being built.
+        from haconiwa.supervisor.control import Control
+        from haconiwa.supervisor.watch import Watch
 
-        link = None if self._options.daemon else self._link
-        self._watch = Watch(self._spec, self._container, self._base, self._signals, link)
+        self.watch = Watch(self)
+        if self._control is None:
+            self._control = Control(self.loop, self._claim.folder, self._answer)
+            self.loop.watch(self._signals.fd, lambda _events: self.take_signals())
+            if not self._options.daemon:
+                self.loop.watch(self._link.fileno(), lambda _events: self._barn_is_gone())
+        self.tell("created", pid=self.container.pid, haco_file=self._options.haco_file)
 
-    def _record(self, claim: Claim, **changes: object) -> None:
-        self._state = replace(self._state, **changes)
+    def tell(self, event: str, **details: object) -> None:
+        """Record an event of the container's, and send it to those who listen."""
+        from haconiwa.lifecycle.events import append_event
+
+        record = append_event(self.spec.name, event, **details)
+        if self._control:
+            self._control.tell(record)
+
+    def record(self, **changes: object) -> None:
+        """Write the state with some changes, for others to read."""
+        self.state = replace(self.state, **changes)
         try:
-            claim.record(self._state)
+            self._claim.record(self.state)
         except OSError as error:
             raise ContainerError(
-                "cannot record its state", why=error.strerror or str(error), subject=self._spec.name
+                "cannot record its state", why=error.strerror or str(error), subject=self.spec.name
             ) from error
+
+    def take_requests(self) -> None:
+        """Act on what has been asked over the control socket so far."""
+        if self._control:
+            self._control.drain()
+
+    def _answer(self, request: Request, peer: Peer) -> Answer:
+        from haconiwa.supervisor.requests import answer
+
+        return answer(self, request, peer)
+
+    def take_signals(self) -> None:
+        """Act on the signals that came."""
+        for number in self._signals.take():
+            if number in self._signals.stops:
+                self.stop(f"{signal.signal_name(number)} to the supervisor")
+            elif number in self._handled and self.watch:
+                self.watch.call_handlers(number)
+
+    def stop(self, by: str, timeout_s: float | None = None) -> None:
+        """End the container and do not start it again.
+
+        Args:
+            by: Who wants it, for the record.
+            timeout_s: Between TERM and KILL; None for the usual time.
+        """
+        self.stop_asked = True
+        if self.watch:
+            self.watch.begin_stop(by, timeout_s)
+
+    def _barn_is_gone(self) -> None:
+        """A foreground container does not outlive the barn that holds its terminal."""
+        self.loop.unwatch(self._link.fileno())
+        self.stop("the end of the barn")
 
     def _end(self, status: int) -> None:
         """The hooks of the end, once each, whatever the one before did."""
-        self._base.status = "stopped"
-        self._base.exit_status = status
+        self.base.status = "stopped"
+        self.base.exit_status = status
         for point in ("teardown_container", "after_failure") if status else ("teardown_container",):
-            for hook in self._spec.hooks_at(point):
+            for hook in self.spec.hooks_at(point):
                 try:
-                    run_hook(hook, self._base)
+                    run_hook(hook, self.base)
                 except HookError as error:
-                    report(error)
+                    self.report(error)
                     if hook.on_error == "abort":
                         break
 
@@ -171,6 +248,12 @@ class Supervisor:
         report(error)
         barn_link.send_failure(self._link, error)
         return error.exit_status
+
+    def report(self, error: HaconiwaError) -> None:
+        """Say what went wrong and does not end the container. Hooks of the container's process come here as well."""
+        report(error)
+        if isinstance(error, HookError) and os.getpid() == self.base.supervisor_pid:
+            self.tell("hook_failed", error=str(error))
 
     def _say(self, text: str) -> None:
         """A message of ours, where the barn has led stdout: the terminal, stderr, or the supervisor's log."""
@@ -185,4 +268,4 @@ class Supervisor:
     def _report_leftovers(self) -> None:
         for path in self._site.cgroup_paths:
             if os.path.isdir(path):
-                self._say(f'{self._spec.name}: left the cgroup "{path}": something else put processes into it')
+                self._say(f'{self.spec.name}: left the cgroup "{path}": something else put processes into it')

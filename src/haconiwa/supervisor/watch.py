@@ -3,48 +3,41 @@
 from __future__ import annotations
 
 from haconiwa.errors import HookError
-from haconiwa.host.loop import Loop, Timer
+from haconiwa.host.loop import Timer
 from haconiwa.kernel import signals as signal
 from haconiwa.lifecycle.hooks import call_function, function_name
 from haconiwa.lifecycle.stop import heeds
 from haconiwa.supervisor.memory import collect_from_now_on
-from haconiwa.supervisor.messages import report
-from haconiwa.supervisor.signals import STOP_SIGNALS
 from haconiwa.supervisor.timers import AsyncHook
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from _socket import socket
-
-    from haconiwa.lifecycle.container import Container
-    from haconiwa.spec.model import ContainerSpec, SignalHandlerSpec
-    from haconiwa.supervisor.base import Base
-    from haconiwa.supervisor.signals import Signals
+    from haconiwa.supervisor.supervisor import Supervisor
 
 _STOP_TIMEOUT_S = 10.0
 
 
 class Watch:
-    """The watch over one running container.
+    """The watch over one run of a container.
 
     Args:
-        spec: The container.
-        container: Running.
-        base: What its hooks receive.
-        signals: Of this process.
-        link: To a barn that it must not outlive; None for a daemon.
+        supervisor: Its own.
+
+    Attributes:
+        stopped_by: Who has asked for its end; empty while nobody has.
+        killed_late: TERM had no effect in time, KILL ended it.
     """
 
-    def __init__(
-        self, spec: ContainerSpec, container: Container, base: Base, signals: Signals, link: socket | None
-    ) -> None:
-        self._spec = spec
-        self._container = container
-        self._base = base
-        self._signals = signals
-        self._link = link
-        self._loop = Loop()
+    def __init__(self, supervisor: Supervisor) -> None:
+        self.stopped_by = ""
+        self.killed_late = False
+        self._supervisor = supervisor
+        self._spec = supervisor.spec
+        self._container = supervisor.container
+        self._base = supervisor.base
+        self._loop = supervisor.loop
         self._stopping: Timer | None = None
+        self._signalled_by: dict[int, str] = {}
 
     def run_until_end(self) -> int:
         """Watch until the container has ended.
@@ -54,51 +47,53 @@ class Watch:
         """
         collect_from_now_on()
         self._loop.watch(self._container.pidfd, lambda _events: self._ended())
-        self._loop.watch(self._signals.fd, lambda _events: self._take_signals())
-        if self._link is not None:
-            self._loop.watch(self._link.fileno(), lambda _events: self._barn_is_gone())
-        for timer in self._spec.timers:
-            AsyncHook(timer, self._base, self._loop, report)
-        self._base._on_stop(self._begin_stop)
-        self._take_signals()  # what came during the start
+        timers = [AsyncHook(timer, self._base, self._loop, self._supervisor.report) for timer in self._spec.timers]
+        self._base._on_stop(lambda: self._supervisor.stop("a hook"))
+        self._supervisor.take_signals()  # what came during the start
         self._loop.run_until(lambda: self._container.exit_status is not None)
+        for timer in timers:
+            timer.stop()
+        if self._stopping:
+            self._stopping.cancel()
         return self._container.exit_status or 0
 
     def _ended(self) -> None:
         self._loop.unwatch(self._container.pidfd)
         self._base._pidfd = -1
         self._container.reap()
+        self._supervisor.take_requests()  # whoever has just sent a signal has said so before
+        from haconiwa.supervisor.ending import describe_end
 
-    def _barn_is_gone(self) -> None:
-        """A foreground container does not outlive the barn that holds its terminal."""
-        assert self._link is not None  # noqa: S101 - it is what was watched
-        self._loop.unwatch(self._link.fileno())
-        self._begin_stop()
+        number = self._container.exit_signal
+        self._supervisor.tell("exited", **describe_end(self._container, self, self._signalled_by.get(number)))
 
-    def _take_signals(self) -> None:
-        for number in self._signals.take():
-            if number == signal.SIGHUP and self._link is None:
+    def note_signal(self, number: int, by: str) -> None:
+        """Remember who sends a signal to the container, before it is sent."""
+        self._signalled_by[number] = by
+
+    def call_handlers(self, number: int) -> None:
+        """Call the functions for a signal that the supervisor has received."""
+        for handler in self._spec.signal_handlers:
+            if signal.signal_number(handler.signal) != number:
                 continue
-            if number in STOP_SIGNALS:
-                self._begin_stop()
-            for handler in self._spec.signal_handlers:
-                if signal.signal_number(handler.signal) == number:
-                    self._call_handler(handler)
+            what = f'the {handler.signal} handler "{function_name(handler.function)}"'
+            try:
+                call_function(handler.function, self._base, what, handler.where)
+            except HookError as error:
+                self._supervisor.report(error)
 
-    def _call_handler(self, handler: SignalHandlerSpec) -> None:
-        what = f'the {handler.signal} handler "{function_name(handler.function)}"'
-        try:
-            call_function(handler.function, self._base, what, handler.where)
-        except HookError as error:
-            report(error)
-
-    def _begin_stop(self) -> None:
+    def begin_stop(self, by: str, timeout_s: float | None = None) -> None:
         """TERM, and KILL after a while; KILL at once when asked a second time or when TERM could have no effect."""
         if self._container.exit_status is not None or self._container.pidfd < 0:
             return
+        self.stopped_by = self.stopped_by or by
         futile = "pid" in self._spec.namespaces and not heeds(self._container.pid, signal.SIGTERM)
         if self._stopping or futile:
             self._container.kill()
             return
-        self._stopping = self._loop.call_after(_STOP_TIMEOUT_S, self._container.kill)
+        self._stopping = self._loop.call_after(_STOP_TIMEOUT_S if timeout_s is None else timeout_s, self._kill_late)
         signal.pidfd_send_signal(self._container.pidfd, signal.SIGTERM)
+
+    def _kill_late(self) -> None:
+        self.killed_late = True
+        self._container.kill()

@@ -1,0 +1,66 @@
+"""What a supervisor answers to those who ask it over its control socket."""
+
+from __future__ import annotations
+
+from haconiwa.errors import ContainerError, HaconiwaError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from haconiwa.supervisor.control import Answer, Peer, Request
+    from haconiwa.supervisor.supervisor import Supervisor
+
+
+def answer(supervisor: Supervisor, request: Request, peer: Peer) -> Answer:
+    """Do what a request asks for.
+
+    Returns:
+        ``{"ok": true}`` and what was asked, or ``{"ok": false}`` with the lines of the error.
+    """
+    try:
+        found = _ANSWERS.get(str(request.get("do")))
+        if found is None:
+            raise ContainerError(f'cannot "{request.get("do")}"', why=f"it takes {' '.join(_ANSWERS)}")
+        return {"ok": True, **found(supervisor, request, peer)}
+    except HaconiwaError as error:
+        return {"ok": False, "error": error.lines()}
+
+
+def _status(supervisor: Supervisor, _request: Request, _peer: Peer) -> Answer:
+    state = supervisor.state
+    return {
+        "name": state.name,
+        "status": state.status,
+        "pid": state.init.pid or None,
+        "supervisor_pid": state.supervisor.pid,
+        "created_at": state.created_at,
+        "stopping": supervisor.stop_asked,
+    }
+
+
+def _note(supervisor: Supervisor, request: Request, peer: Peer) -> Answer:
+    """Somebody is about to send signals by itself; with ``final`` the container shall not be started again."""
+    numbers, by = request.get("signals"), request.get("by")
+    if not isinstance(numbers, list) or not isinstance(by, str):
+        raise ContainerError("the note lacks signals or by")
+    for number in numbers:
+        if supervisor.watch and isinstance(number, int):
+            supervisor.watch.note_signal(number, f"{by} (pid {peer.pid}, uid {peer.uid})")
+    if request.get("final") is True:
+        supervisor.stop_asked = True
+    return {}
+
+
+def _stop(supervisor: Supervisor, request: Request, peer: Peer) -> Answer:
+    timeout_s = request.get("timeout_s")
+    if timeout_s is not None and not isinstance(timeout_s, (int, float)):
+        raise ContainerError("timeout_s is no number")
+    supervisor.stop(f"a request of pid {peer.pid}, uid {peer.uid}", timeout_s)
+    return {}
+
+
+def _events(_supervisor: Supervisor, _request: Request, _peer: Peer) -> Answer:
+    """The events themselves follow, see `haconiwa.supervisor.control`."""
+    return {}
+
+
+_ANSWERS = {"status": _status, "stop": _stop, "events": _events, "note": _note}

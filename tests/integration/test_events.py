@@ -1,0 +1,109 @@
+"""The control socket and the events of real containers."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from typing import Any
+
+import pytest
+
+from haconiwa.errors import ContainerError
+from haconiwa.lifecycle.ask import ask, connect
+from tests.integration.box import Box, Watched, finish
+
+pytestmark = pytest.mark.requires("root", "busybox")
+
+HEEDS_TERM = "trap 'exit 4' TERM; while :; do sleep 0.05; done"
+
+
+def events(box: Box, *kinds: str) -> list[dict[str, Any]]:
+    lines = box.haconiwa("events", "--json", box.name).stdout.splitlines()
+    found = [json.loads(line) for line in lines]
+    return [event for event in found if not kinds or event["event"] in kinds]
+
+
+def last_exit(box: Box) -> dict[str, Any]:
+    exit_event = events(box, "exited")[-1]
+    return {key: value for key, value in exit_event.items() if key not in ("time", "name", "event")}
+
+
+def test_a_life_and_how_it_ended(box: Box) -> None:
+    box.run("/bin/sh", "-c", "exit 7", expect=7)
+    assert [event["event"] for event in events(box)] == ["created", "started", "exited", "removed"]
+    assert last_exit(box) == {"exit_status": 7, "reason": "exit"}
+    box.fails("nothing-of-the-kind", expect=127)
+    failed = events(box)[-2]
+    assert (failed["event"], failed["exit_status"]) == ("failed", 127)
+    assert "nothing-of-the-kind" in failed["error"]
+
+
+def test_who_ended_it(box: Box) -> None:
+    box.daemon("exec sleep 1000")
+    box.stop()
+    ended = last_exit(box)
+    assert (ended["reason"], ended["signal"]) == ("signal", "SIGKILL")
+    assert ended["by"].startswith("haconiwa stop (pid ")
+
+    state = box.daemon("exec sleep 1000")
+    watched = Watched(state["supervisor"]["pid"])
+    os.kill(state["init"]["pid"], signal.SIGKILL)
+    assert watched.ended()
+    watched.close()
+    assert last_exit(box) == {"exit_status": 137, "reason": "signal", "signal": "SIGKILL"}
+
+    box.write(rest='config.add_async_hook(lambda base: base.kill("KILL"), msec=1)')
+    box.run("sleep", "1000", expect=137)
+    assert last_exit(box)["reason"] == "signal"
+
+
+def test_one_that_did_not_heed_term_in_time(box: Box) -> None:
+    state = box.daemon("trap '' TERM; trap : USR1; while :; do sleep 0.05; done")
+    watched = Watched(state["supervisor"]["pid"])
+    assert ask(box.name, {"do": "stop", "timeout_s": 0.01}) == {"ok": True}
+    assert watched.ended()
+    watched.close()
+    ended = last_exit(box)
+    assert (ended["reason"], ended["signal"], ended["exit_status"]) in [
+        ("timeout", "SIGKILL", 137), ("signal", "SIGKILL", 137),  # an ignored TERM has no effect: KILL at once
+    ]  # fmt: skip
+
+
+def test_requests(box: Box) -> None:
+    state = box.daemon(HEEDS_TERM)
+    status = ask(box.name, {"do": "status"})
+    assert (status["status"], status["pid"], status["supervisor_pid"], status["stopping"]) == (
+        "running", state["init"]["pid"], state["supervisor"]["pid"], False,
+    )  # fmt: skip
+    with pytest.raises(ContainerError, match=r'refuses "dance": cannot "dance": it takes status'):
+        ask(box.name, {"do": "dance"})
+    with connect(box.name, 20) as listener:
+        listener.send(b'{"do": "events"}')
+        assert json.loads(listener.recv(1000)) == {"ok": True}
+        ask(box.name, {"do": "stop"})
+        heard = [json.loads(packet) for packet in iter(lambda: listener.recv(1000), b"")]
+    assert [event["event"] for event in heard] == ["exited", "removed"]
+    assert heard[0]["exit_status"] == 4
+    assert "a request of pid" in heard[0]["by"]
+    with pytest.raises(ContainerError, match="cannot ask its supervisor"):
+        ask(box.name, {"do": "status"})
+
+
+def test_follow(box: Box) -> None:
+    process = box.haconiwa.start("events", "-f", box.name)
+    assert process.stdout is not None
+    try:
+        box.run("true")
+        seen = [process.stdout.readline() for _ in range(4)]
+    finally:
+        process.terminate()
+        finish(process, expect=None)
+    assert [line.split()[3] for line in seen] == ["created", "started", "exited", "removed"]
+    assert seen[2].split()[2:] == [box.name, "exited", "exit_status=0", "reason=exit"]
+
+
+def test_failed_hooks_are_events(box: Box) -> None:
+    box.write(rest='config.add_general_hook("before_start_wait", lambda base: 1 / 0)')
+    box.run("true")
+    assert "division by zero" in events(box, "hook_failed")[0]["error"]
