@@ -1,10 +1,10 @@
 """The modules of a start in one file.
 
-A start loads about a hundred small modules. To find, open and check each of them takes the interpreter longer than to
-run them, so what one start has loaded is kept together, as code that the interpreter has compiled, and later starts
-load it at once. The file lies beside Python's own ``.pyc`` files, is trusted as they are, and like them is checked
-against the size and time of every source: when one has changed, or it was written by another Python, it is passed over
-and written anew.
+A start loads about a hundred small modules, a few of them the interpreter's own. To find, open and check each of them
+takes longer than to run them, so what one start has loaded is kept together, as compiled code, and later starts load
+it at once. The file lies beside Python's own ``.pyc`` files, is trusted as they are, and like them is checked against
+the size and time of every source: when one has changed, or it was written by another Python, it is passed over and
+written anew.
 """
 
 from __future__ import annotations
@@ -15,15 +15,19 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import CodeType, ModuleType
     from typing import Any
 
     Source = tuple[str, bool, int, int]  # path, is a package, size, mtime in ns
 
 _PACKAGE = "haconiwa"
-_MAGIC = f"haconiwa image 1, Python {sys.version}\n".encode()
+_MAGIC = f"haconiwa image 2, Python {sys.version}\n".encode()
 _LENGTH_SIZE = 8  # bytes: the length of the table of sources, which is checked before the code is read
 _PATH = os.path.join(os.path.dirname(__file__), "__pycache__", f"start.{sys.implementation.cache_tag}.image")
+_FIRST = "haconiwa.cli"  # looks for the image
+LAST = "haconiwa.cli.start"
+"""The module that every start loads first of all; what it needs itself is loaded when its own loading ends."""
 _ModuleSpec: Any = type(__spec__)  # importlib.machinery.ModuleSpec, without importing that
 
 
@@ -52,9 +56,33 @@ class _Finder:
         """As ``importlib.abc.Loader``."""
         exec(self._codes[module.__name__], module.__dict__)
 
+    def load_start(self) -> None:
+        """Load `LAST` and what it needs, in the order of then, without the import system's work for each."""
+        for name in self._sources:
+            if name not in sys.modules:
+                self._load(name)
+            if name == LAST:
+                return
+
+    def _load(self, name: str) -> None:
+        module: Any = type(sys)(name)
+        spec = module.__spec__ = self.find_spec(name)
+        module.__file__, module.__loader__, module.__package__ = spec.origin, self, spec.parent
+        if spec.submodule_search_locations is not None:
+            module.__path__ = spec.submodule_search_locations
+        sys.modules[name] = module
+        try:
+            exec(self._codes[name], module.__dict__)
+        except BaseException:
+            del sys.modules[name]
+            raise
+        parent, _, child = name.rpartition(".")
+        if parent:
+            setattr(sys.modules[parent], child, module)
+
 
 def use_image() -> None:
-    """Let modules of this package come from the image, if there is one that fits."""
+    """Let modules come from the image, if there is one that fits."""
     try:
         with open(_PATH, "rb") as file:
             content = file.read()
@@ -73,6 +101,13 @@ def use_image() -> None:
         return  # a source is gone, or the file is damaged
 
 
+def load_start() -> None:
+    """Load what every start needs, if there is an image."""
+    finder = sys.meta_path[0]
+    if isinstance(finder, _Finder):
+        finder.load_start()
+
+
 def _is_unchanged(source: Source) -> bool:
     status = os.stat(source[0])
     return (status.st_size, status.st_mtime_ns) == source[2:]
@@ -82,15 +117,8 @@ def keep_image() -> None:
     """Write the image of what this process has loaded, unless it already came from one or may not be written."""
     if sys.dont_write_bytecode or any(isinstance(finder, _Finder) for finder in sys.meta_path):
         return
-    sources, codes = {}, {}
-    for name in [name for name in sys.modules if name.partition(".")[0] == _PACKAGE]:
-        spec = sys.modules[name].__spec__
-        loader: Any = spec.loader if spec is not None else None
-        if spec is not None and spec.origin is not None and hasattr(loader, "get_code"):
-            status = os.stat(spec.origin)
-            is_package = spec.submodule_search_locations is not None
-            sources[name] = (spec.origin, is_package, status.st_size, status.st_mtime_ns)
-            codes[name] = loader.get_code(name)
+    sources = dict(_sources_of_loaded())
+    codes = {name: compile_bare(source[0]) for name, source in sources.items()}
     temporary = f"{_PATH}.{os.getpid()}"
     try:
         with open(temporary, "xb") as file:
@@ -99,3 +127,42 @@ def keep_image() -> None:
         os.replace(temporary, _PATH)
     except OSError:
         return  # a folder that may not be written to has no .pyc files either
+
+
+def _sources_of_loaded() -> Iterator[tuple[str, Source]]:
+    """The modules that came from files since the image was looked for, in the order in which their loading ended.
+
+    Of those that are not ours only what `LAST` needs: others may be what a haco file imports.
+    """
+    names = list(sys.modules)
+    first, last = names.index(_FIRST), names.index(LAST)
+    own = (name for name in names[last:] if name.partition(".")[0] == _PACKAGE)
+    for name in (*names[first:last], *own):
+        module = sys.modules[name]
+        origin = module.__spec__.origin if module.__spec__ is not None else None
+        if origin is not None and origin.endswith(".py"):
+            status = os.stat(origin)
+            yield name, (origin, hasattr(module, "__path__"), status.st_size, status.st_mtime_ns)
+
+
+def compile_bare(path: str) -> CodeType:
+    """The code of a source file without docstrings, assertions and annotations of functions: a third less to load.
+
+    Args:
+        path: Of a module whose annotations of functions nobody looks at; those of classes are what records are made of.
+    """
+    import __future__
+
+    import ast
+
+    with open(path, "rb") as file:
+        tree = ast.parse(file.read(), path)
+    tree.body = [node for node in tree.body if not (isinstance(node, ast.ImportFrom) and node.module == "__future__")]
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            node.returns = None
+        elif isinstance(node, ast.arg):
+            node.annotation = None
+    flags = __future__.annotations.compiler_flag
+    code: CodeType = compile(tree, path, "exec", flags, dont_inherit=True, optimize=2)
+    return code

@@ -12,15 +12,15 @@ import pytest
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 
 HEAVY = frozenset({
-    "argparse", "asyncio", "contextlib", "dataclasses", "difflib", "inspect", "json", "logging", "pathlib", "re",
-    "shutil", "socket", "subprocess", "tempfile", "textwrap", "typing",
+    "argparse", "asyncio", "contextlib", "ctypes", "dataclasses", "difflib", "inspect", "json", "logging", "pathlib",
+    "re", "shutil", "socket", "subprocess", "tempfile", "textwrap", "typing",
 })  # fmt: skip
 
 LOADED_BY_A_START = frozenset(
     """
     __future__ __haco__ __main__ _abc _codecs _collections_abc _ctypes _frozen_importlib _frozen_importlib_external
-    _heapq _imp _io _signal _socket _stat _struct _thread _warnings _weakref abc binascii builtins codecs ctypes
-    ctypes._endian encodings encodings.aliases encodings.utf_8 errno fcntl gc genericpath heapq io itertools marshal os
+    _heapq _imp _io _signal _socket _stat _struct _thread _warnings _weakref abc binascii builtins codecs
+    encodings encodings.aliases encodings.utf_8 errno fcntl gc genericpath heapq io itertools marshal os
     os.path posix posixpath select stat struct sys time types zipimport
     """.split()
 )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
-
+from haconiwa.kernel.foreign import Structure, byref, c_int, c_uint32, c_void_p
 from haconiwa.kernel.libc import fields, raw_syscall, syscall_error
 from haconiwa.kernel.names import KernelEnum
 from haconiwa.kernel.prctl import PR, prctl
@@ -35,20 +34,20 @@ class PR_CAP_AMBIENT(KernelEnum):
     CLEAR_ALL = 4
 
 
-class _Header(ctypes.Structure):
+class _Header(Structure):
     """struct __user_cap_header_struct; pid 0 is the caller."""
 
-    _fields_ = fields(ctypes.c_uint32, "version") + fields(ctypes.c_int, "pid")
+    _fields_ = fields(c_uint32, "version") + fields(c_int, "pid")
 
 
-class _Data(ctypes.Structure):
+class _Data(Structure):
     """struct __user_cap_data_struct: one word of the three sets."""
 
-    _fields_ = fields(ctypes.c_uint32, "effective", "permitted", "inheritable")
+    _fields_ = fields(c_uint32, "effective", "permitted", "inheritable")
 
 
-_capget = raw_syscall("capget", ctypes.POINTER(_Header), _Data * 2)
-_capset = raw_syscall("capset", ctypes.POINTER(_Header), _Data * 2)
+_capget = raw_syscall("capget", c_void_p, c_void_p)
+_capset = raw_syscall("capset", c_void_p, c_void_p)
 
 
 def last_cap() -> int:
@@ -67,7 +66,7 @@ def capget() -> tuple[int, int, int]:
     See: capget(2)
     """
     low, high = words = (_Data * 2)()
-    if _capget(_Header(_VERSION_3, 0), words) < 0:
+    if _capget(byref(_Header(_VERSION_3, 0)), words) < 0:
         raise syscall_error("capget", {"version": hex(_VERSION_3), "pid": 0})
     return (
         low.effective | high.effective << 32,
@@ -87,7 +86,7 @@ def capset(effective: int, permitted: int, inheritable: int) -> None:
     """
     sets = effective, permitted, inheritable
     words = (_Data * 2)(_Data(*[mask & _WORD for mask in sets]), _Data(*[mask >> 32 for mask in sets]))
-    if _capset(_Header(_VERSION_3, 0), words) < 0:
+    if _capset(byref(_Header(_VERSION_3, 0)), words) < 0:
         masks = {"effective": hex(effective), "permitted": hex(permitted), "inheritable": hex(inheritable)}
         raise syscall_error("capset", {"version": hex(_VERSION_3), "pid": 0}, masks)
 

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 
+from haconiwa.kernel.foreign import (
+    Structure,
+    byref,
+    c_char_p,
+    c_int,
+    c_size_t,
+    c_uint64,
+    c_ulong,
+    c_void_p,
+    get_errno,
+    sizeof,
+)
 from haconiwa.kernel.libc import encode, fields, libc_function, raw_syscall, syscall_error
 from haconiwa.kernel.names import KernelFlag
 
@@ -63,21 +74,21 @@ class _OpenFlag(KernelFlag):
         return f"O_{name}"
 
 
-class _OpenHow(ctypes.Structure):
+class _OpenHow(Structure):
     """struct open_how."""
 
-    _fields_ = fields(ctypes.c_uint64, "flags", "mode", "resolve")
+    _fields_ = fields(c_uint64, "flags", "mode", "resolve")
 
 
-class _Statfs(ctypes.Structure):
+class _Statfs(Structure):
     """struct statfs of the 64-bit machines, 120 bytes, of which only the first field is wanted."""
 
-    _fields_ = fields(ctypes.c_ulong, "f_type") + fields(ctypes.c_ulong * 14, "rest")
+    _fields_ = fields(c_ulong, "f_type") + fields(c_ulong * 14, "rest")
 
 
-_openat2 = raw_syscall("openat2", ctypes.c_int, ctypes.c_char_p, ctypes.POINTER(_OpenHow), ctypes.c_size_t)
-_close_range = raw_syscall("close_range", ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong)
-_fstatfs = libc_function("fstatfs", ctypes.c_int, ctypes.POINTER(_Statfs))
+_openat2 = raw_syscall("openat2", c_int, c_char_p, c_void_p, c_size_t)
+_close_range = raw_syscall("close_range", c_ulong, c_ulong, c_ulong)
+_fstatfs = libc_function("fstatfs", c_int, c_void_p)
 
 
 def openat2(dirfd: int, path: str | bytes | os.PathLike[str], flags: int, mode: int = 0, resolve: int = 0) -> int:
@@ -105,13 +116,13 @@ def openat2(dirfd: int, path: str | bytes | os.PathLike[str], flags: int, mode: 
     flags |= os.O_CLOEXEC
     encoded, how = encode(path), _OpenHow(flags, mode, resolve)
     for _ in range(_OPEN_ATTEMPTS):
-        fd = _openat2(dirfd, encoded, how, ctypes.sizeof(how))
+        fd = _openat2(dirfd, encoded, byref(how), sizeof(how))
         if fd >= 0:
             return fd
-        if ctypes.get_errno() not in (errno.EINTR, errno.EAGAIN):
+        if get_errno() not in (errno.EINTR, errno.EAGAIN):
             break
     shown = {"flags": _OpenFlag(flags), "mode": f"0{mode:o}", "resolve": RESOLVE(resolve)}
-    raise syscall_error("openat2", dirfd, path, shown, ctypes.sizeof(how))
+    raise syscall_error("openat2", dirfd, path, shown, sizeof(how))
 
 
 def close_range(first: int, last: int = MAX_FD, flags: int = 0) -> None:
@@ -135,7 +146,7 @@ def fstatfs(fd: int) -> int:
     See: fstatfs(2)
     """
     result = _Statfs()
-    while _fstatfs(fd, result) < 0:
-        if ctypes.get_errno() != errno.EINTR:
+    while _fstatfs(fd, byref(result)) < 0:
+        if get_errno() != errno.EINTR:
             raise syscall_error("fstatfs", fd)
     return int(result.f_type)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
-
+from haconiwa.kernel.foreign import c_char_p, c_long
 from haconiwa.kernel.libc import encode_optional, raw_syscall, syscall_error
 from haconiwa.kernel.names import KernelEnum
 
@@ -14,7 +13,7 @@ class KEYCTL(KernelEnum):
     JOIN_SESSION_KEYRING = 1
 
 
-_keyctl = raw_syscall("keyctl", ctypes.c_long, ctypes.c_char_p)
+_keyctl = raw_syscall("keyctl", c_long, c_char_p)
 
 
 def join_session_keyring(name: str | None = None) -> int:

@@ -13,29 +13,23 @@ so that a call which succeeds pays nothing for the message of one that fails.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 
 from haconiwa.kernel import syscalls
 from haconiwa.kernel.errors import SyscallError, render_call
+from haconiwa.kernel.foreign import c_char_p, c_int, c_long, function, get_errno
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-# PyDLL keeps the interpreter's lock during a call: between clone and the interpreter's own clean-up in the child
-# nothing may wait for it. Nothing is looked up by file name, so no library is ever opened.
-_libc = ctypes.PyDLL(None, use_errno=True)
-
 
 def libc_function(name: str, *argtypes: Any) -> Callable[..., int]:
     """A function of the C library that returns an int, below 0 on failure."""
-    function = _libc[name]
-    function.argtypes = argtypes
-    function.restype = ctypes.c_int
-    return function
+    found: Callable[..., int] = function(name, c_int, argtypes)
+    return found
 
 
 def raw_syscall(name: str, *argtypes: Any) -> Callable[..., int]:
@@ -47,11 +41,9 @@ def raw_syscall(name: str, *argtypes: Any) -> Callable[..., int]:
     machine = syscalls.machine()
     if machine not in syscalls.NUMBERS:
         return _refusal(f'{name} [no system call numbers known for machine "{machine}"]')
-    function = _libc["syscall"]  # by index: a new object each time, with argument types of its own
-    function.argtypes = (ctypes.c_long, *argtypes)
-    function.restype = ctypes.c_long
+    syscall = function("syscall", c_long, (c_long, *argtypes))
     number = syscalls.NUMBERS[machine][name]
-    return lambda *arguments: function(number, *arguments)
+    return lambda *arguments: syscall(number, *arguments)
 
 
 _DATABASES = (
@@ -69,7 +61,7 @@ def use_built_in_name_services() -> None:
     See: nsswitch.conf(5)
     """
     try:
-        configure = libc_function("__nss_configure_lookup", ctypes.c_char_p, ctypes.c_char_p)
+        configure = libc_function("__nss_configure_lookup", c_char_p, c_char_p)
     except AttributeError:
         return
     configure(b"hosts", b"files dns")
@@ -85,13 +77,13 @@ def _refusal(call: str) -> Callable[..., int]:
 
 
 def fields(ctype: Any, *names: str) -> Any:
-    """Fields of one type for a ``ctypes.Structure``."""
+    """Fields of one type for a ``Structure``."""
     return [(name, ctype) for name in names]
 
 
 def syscall_error(name: str, *arguments: object) -> SyscallError:
     """The exception for the call that has just failed, with the errno it left."""
-    return SyscallError(ctypes.get_errno(), render_call(name, arguments))
+    return SyscallError(get_errno(), render_call(name, arguments))
 
 
 def encode(value: str | bytes | os.PathLike[str]) -> bytes:

@@ -6,11 +6,11 @@ path); an empty path with the call's EMPTY_PATH flag means the descriptor itself
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 
 from haconiwa.kernel.errors import AT_FDCWD
+from haconiwa.kernel.foreign import Structure, byref, c_char_p, c_int, c_size_t, c_uint64, c_ulong, c_void_p, sizeof
 from haconiwa.kernel.libc import encode, encode_optional, fields, libc_function, raw_syscall, syscall_error
 from haconiwa.kernel.names import KernelEnum, KernelFlag
 
@@ -134,13 +134,13 @@ class FSCONFIG(KernelEnum):
     CMD_CREATE = 6
 
 
-class _MountAttr(ctypes.Structure):
+class _MountAttr(Structure):
     """struct mount_attr."""
 
-    _fields_ = fields(ctypes.c_uint64, "attr_set", "attr_clr", "propagation", "userns_fd")
+    _fields_ = fields(c_uint64, "attr_set", "attr_clr", "propagation", "userns_fd")
 
 
-_int, _ulong, _string = ctypes.c_int, ctypes.c_ulong, ctypes.c_char_p
+_int, _ulong, _string = c_int, c_ulong, c_char_p
 _mount = libc_function("mount", _string, _string, _string, _ulong, _string)
 _umount2 = libc_function("umount2", _string, _int)
 _pivot_root = raw_syscall("pivot_root", _string, _string)
@@ -149,7 +149,7 @@ _move_mount = raw_syscall("move_mount", _int, _string, _int, _string, _ulong)
 _fsopen = raw_syscall("fsopen", _string, _ulong)
 _fsconfig = raw_syscall("fsconfig", _int, _ulong, _string, _string, _int)
 _fsmount = raw_syscall("fsmount", _int, _ulong, _ulong)
-_mount_setattr = raw_syscall("mount_setattr", _int, _string, _ulong, ctypes.POINTER(_MountAttr), ctypes.c_size_t)
+_mount_setattr = raw_syscall("mount_setattr", _int, _string, _ulong, c_void_p, c_size_t)
 
 
 def mount(source: Path | None, target: Path, fstype: str | None, flags: int = 0, data: str | None = None) -> None:
@@ -360,11 +360,11 @@ def mount_setattr(
     See: mount_setattr(2)
     """
     attributes = _MountAttr(attr_set, attr_clr, propagation, max(userns_fd, 0))
-    if _mount_setattr(dirfd, encode(path), flags, attributes, ctypes.sizeof(attributes)) < 0:
+    if _mount_setattr(dirfd, encode(path), flags, byref(attributes), sizeof(attributes)) < 0:
         shown = {
             "attr_set": MOUNT_ATTR(attr_set),
             "attr_clr": MOUNT_ATTR(attr_clr),
             "propagation": MS(propagation),
             "userns_fd": max(userns_fd, 0),
         }
-        raise syscall_error("mount_setattr", dirfd, path, AT(flags), shown, ctypes.sizeof(attributes))
+        raise syscall_error("mount_setattr", dirfd, path, AT(flags), shown, sizeof(attributes))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
-
+from haconiwa.kernel.foreign import c_int
 from haconiwa.kernel.ioctl import ioctl
 from haconiwa.kernel.libc import libc_function, syscall_error
 from haconiwa.kernel.names import KernelFlag
@@ -25,8 +24,8 @@ class CLONE(KernelFlag):
     INTO_CGROUP = 0x200000000
 
 
-_unshare = libc_function("unshare", ctypes.c_int)
-_setns = libc_function("setns", ctypes.c_int, ctypes.c_int)
+_unshare = libc_function("unshare", c_int)
+_setns = libc_function("setns", c_int, c_int)
 
 
 def unshare(flags: int) -> None:

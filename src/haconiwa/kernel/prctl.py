@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
-
+from haconiwa.kernel.foreign import c_int, c_ulong
 from haconiwa.kernel.libc import libc_function, syscall_error
 from haconiwa.kernel.names import KernelEnum
 
@@ -25,7 +24,7 @@ class PR(KernelEnum):
 
 
 # variadic in C: the kernel reads whole registers, so nothing shorter than a long may be passed
-_prctl = libc_function("prctl", ctypes.c_int, *[ctypes.c_ulong] * 4)
+_prctl = libc_function("prctl", c_int, *[c_ulong] * 4)
 
 
 def prctl(option: int, arg2: int = 0, arg3: int = 0) -> int:

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-import ctypes
-
 from haconiwa.kernel import signals as signal
 from haconiwa.kernel.errors import SyscallError
+from haconiwa.kernel.foreign import (
+    Array,
+    Structure,
+    addressof,
+    byref,
+    c_char_p,
+    c_int,
+    c_size_t,
+    c_uint64,
+    c_void_p,
+    function,
+    sizeof,
+)
 from haconiwa.kernel.libc import encode, fields, raw_syscall, syscall_error
 from haconiwa.kernel.namespaces import CLONE
 from haconiwa.kernel.prctl import PR, prctl
@@ -19,28 +30,24 @@ _CLONE_FLAGS = sum(CLONE)
 _ALL_SIGNALS = signal.valid_signals()
 
 
-class _CloneArgs(ctypes.Structure):
+class _CloneArgs(Structure):
     """struct clone_args of Linux 5.7; an older kernel accepts it as long as what it does not know is 0."""
 
     _fields_ = fields(
-        ctypes.c_uint64,
+        c_uint64,
         *"flags pidfd child_tid parent_tid exit_signal stack stack_size tls set_tid set_tid_size cgroup".split(),
     )
 
 
-_STRINGS = ctypes.POINTER(ctypes.c_char_p)
-_execveat = raw_syscall("execveat", ctypes.c_int, ctypes.c_char_p, _STRINGS, _STRINGS, ctypes.c_int)
-_clone3 = raw_syscall("clone3", ctypes.POINTER(_CloneArgs), ctypes.c_size_t)
-_rt_sigaction = raw_syscall("rt_sigaction", ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_size_t)
+_execveat = raw_syscall("execveat", c_int, c_char_p, c_void_p, c_void_p, c_int)
+_clone3 = raw_syscall("clone3", c_void_p, c_size_t)
+_rt_sigaction = raw_syscall("rt_sigaction", c_int, c_char_p, c_void_p, c_size_t)
 _DEFAULT_ACTION = bytes(32)  # struct kernel_sigaction: SIG_DFL, no flags, no mask
 _SIGNAL_SET_SIZE = 8
 _LIBRARY_SIGNALS = (32, 33)
-_before_fork = ctypes.pythonapi.PyOS_BeforeFork
-_after_fork_parent = ctypes.pythonapi.PyOS_AfterFork_Parent
-_after_fork_child = ctypes.pythonapi.PyOS_AfterFork_Child
-for _hook in (_before_fork, _after_fork_parent, _after_fork_child):
-    _hook.argtypes = ()
-    _hook.restype = None
+_before_fork = function("PyOS_BeforeFork", None, ())
+_after_fork_parent = function("PyOS_AfterFork_Parent", None, ())
+_after_fork_child = function("PyOS_AfterFork_Child", None, ())
 
 
 def clone3(flags: int, *, cgroup_fd: int = -1, exit_signal: int = signal.SIGCHLD) -> tuple[int, int]:
@@ -69,10 +76,8 @@ def clone3(flags: int, *, cgroup_fd: int = -1, exit_signal: int = signal.SIGCHLD
     if flags & ~_CLONE_FLAGS:
         raise ValueError(f"clone3 with flags other than those of CLONE: {CLONE(flags)}")
     flags |= CLONE.PIDFD | (CLONE.INTO_CGROUP if cgroup_fd >= 0 else 0)
-    pidfd = ctypes.c_int(-1)
-    arguments = _CloneArgs(
-        flags=flags, pidfd=ctypes.addressof(pidfd), exit_signal=exit_signal, cgroup=max(cgroup_fd, 0)
-    )
+    pidfd = c_int(-1)
+    arguments = _CloneArgs(flags=flags, pidfd=addressof(pidfd), exit_signal=exit_signal, cgroup=max(cgroup_fd, 0))
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
         # an exception from a signal handler in between would leave the interpreter half forked
@@ -87,7 +92,7 @@ def _fork(arguments: _CloneArgs) -> int:
     pid = -1
     _before_fork()
     try:
-        pid = _clone3(arguments, ctypes.sizeof(arguments))
+        pid = _clone3(byref(arguments), sizeof(arguments))
         if pid < 0:
             raise _clone3_error(arguments)
         return pid
@@ -97,7 +102,7 @@ def _fork(arguments: _CloneArgs) -> int:
 
 def _clone3_error(arguments: _CloneArgs) -> SyscallError:
     shown = {"flags": CLONE(arguments.flags), "exit_signal": arguments.exit_signal, "cgroup": arguments.cgroup}
-    return syscall_error("clone3", shown, ctypes.sizeof(arguments))
+    return syscall_error("clone3", shown, sizeof(arguments))
 
 
 def execveat(dirfd: int, name: str, argv: Sequence[str], environ: Mapping[str, str], flags: int = 0) -> NoReturn:
@@ -122,8 +127,8 @@ def execveat(dirfd: int, name: str, argv: Sequence[str], environ: Mapping[str, s
     raise syscall_error("execveat", dirfd, name, argv, "...", flags)
 
 
-def _strings(values: list[bytes]) -> ctypes.Array[ctypes.c_char_p]:
-    return (ctypes.c_char_p * (len(values) + 1))(*values)
+def _strings(values: list[bytes]) -> Array[c_char_p]:
+    return (c_char_p * (len(values) + 1))(*values)
 
 
 def reset_library_signals() -> None:

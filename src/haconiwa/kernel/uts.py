@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
-
+from haconiwa.kernel.foreign import c_char_p, c_size_t
 from haconiwa.kernel.libc import encode, libc_function, syscall_error
 
-_sethostname = libc_function("sethostname", ctypes.c_char_p, ctypes.c_size_t)
-_setdomainname = libc_function("setdomainname", ctypes.c_char_p, ctypes.c_size_t)
+_sethostname = libc_function("sethostname", c_char_p, c_size_t)
+_setdomainname = libc_function("setdomainname", c_char_p, c_size_t)
 
 
 def sethostname(name: str) -> None:
