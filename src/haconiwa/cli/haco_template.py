@@ -92,6 +92,8 @@ with define() as config:
     # -------------------------------------------------------------------------------------- limits and privileges
     # Soft and hard limit, see getrlimit(2); "unlimited" is one.
     #config.resource.set_limit("NOFILE", 1024, 4096)
+    # What "haconiwa reload" may change while it runs; both unless set.
+    #config.support_reload("resource")
     # Capabilities beyond, or below, the usual few; "all" is one.
     #config.capabilities.allow("sys_ptrace")
     #config.capabilities.drop("net_raw")
@@ -133,6 +135,7 @@ with define() as config:
 #   before_chroot (child)             namespaces and mounts are there, and the host's root still
 #   after_chroot (child)              in the new root; nothing can be imported any more
 #   before_start_wait                 the program runs
+#   after_reload                      "haconiwa reload" has changed its limits
 #   teardown_container                it has ended: base.exit_status
 #   after_failure                     it ended with failure
 #   system_failure (barn)             a supervisor failed

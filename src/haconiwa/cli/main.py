@@ -24,6 +24,7 @@ COMMANDS = {
     "provision": "provision an existing root file system again",
     "start": "run the containers of a haco file",
     "attach": "run a command in a running container",
+    "reload": "give a running container the limits that its file says now",
     "kill": "send one signal to a container and wait for its end",
     "stop": "end a container: TERM, then KILL",
     "ps": "list containers",

@@ -59,6 +59,7 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
         message_fd=message_fd(),
         quiet=arguments.quiet,
         trace=arguments.debug,
+        load=lambda: load_file(spec.file),
     )
     status = run_barn(spec, options)
     keep_image()

@@ -15,6 +15,7 @@ from haconiwa.dsl.paths import container_path, host_path
 from haconiwa.dsl.place import here
 from haconiwa.dsl.privileges import Capabilities, Resource
 from haconiwa.errors import ConfigError, Problem
+from haconiwa.spec.model import RELOADABLE
 from haconiwa.spec.names import LOG_LEVELS
 from haconiwa.spec.values import (
     GROUPS_MAX,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from haconiwa.dsl.loading import Loading
     from haconiwa.dsl.paths import StrPath
     from haconiwa.errors import Where
-    from haconiwa.spec.names import LogLevel
+    from haconiwa.spec.names import LogLevel, ReloadWord
 
     SectionType = TypeVar("SectionType", bound=Section)
     RealIdFunction = TypeVar("RealIdFunction", bound=Callable[[int, int], bool])
@@ -187,6 +188,15 @@ class Container(HookSettings, MountSettings):
     def command(self) -> Command:
         """Where the streams of a container in the background lead."""
         return self._section_of(Command)
+
+    def support_reload(self, *what: ReloadWord) -> None:
+        """Say what a reload may change; without it everything that it can, with no word nothing.
+
+        Args:
+            *what: ``cgroup`` and ``resource``.
+        """
+        with Recording(self, "support_reload"):
+            self._values["reloadable"] = tuple(one_of(word, RELOADABLE, '"cgroup" or "resource"') for word in what)
 
     def acts_as_session_leader(self) -> None:
         """Make the program the leader of a session of its own; `daemonize` implies it."""

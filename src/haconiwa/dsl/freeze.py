@@ -12,6 +12,7 @@ from haconiwa.spec.model import (
     DEFAULT_CAPABILITIES,
     INDEPENDENT_MOUNTS,
     NAMESPACE_TYPES,
+    RELOADABLE,
     BarnSpec,
     BootstrapSpec,
     CapabilitiesSpec,
@@ -101,6 +102,7 @@ def _container(container: Container, daemon: bool) -> ContainerSpec:
         container_pid_file=container.container_pid_file or default_pid_file(container.name),
         wait_interval=container.wait_interval,
         log_level=container.log_level,
+        reloadable=values.get("reloadable", RELOADABLE),
         sources=dict(container._sources),
     )
 

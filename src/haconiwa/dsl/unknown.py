@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 LATER = {
     "add_cgroup_hook", "add_device", "add_readiness_hook", "apparmor", "apparmor_profile", "cgroup", "cgroup_name",
-    "checkpoint", "lxcfs_root", "network", "restart_policy", "seccomp", "selinux_context", "support_reload",
+    "checkpoint", "lxcfs_root", "network", "restart_policy", "seccomp", "selinux_context",
     "bootstrap.tool", "namespace.map_ids",
     "namespace.unshare(persist_in=)",
     'mount_independent("cgroup")',
-    'add_general_hook("after_reload")', 'add_general_hook("after_restore")', 'add_general_hook("before_restore")',
+    'add_general_hook("after_restore")', 'add_general_hook("before_restore")',
 }  # fmt: skip
 """What the language has, but not yet in this version."""
 

@@ -25,6 +25,9 @@ NAMESPACE_TYPES = ("mount", "ipc", "uts", "pid", "net", "user", "cgroup", "time"
 INDEPENDENT_MOUNTS = ("procfs", "sysfs", "devtmpfs", "devpts", "shm", "mqueue")
 """The words of `mount_independent`, in the order in which they are mounted."""
 
+RELOADABLE = ("cgroup", "resource")
+"""The words of `support_reload`."""
+
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 DEFAULT_CAPABILITIES = (
@@ -227,6 +230,7 @@ class ContainerSpec(Record):
         joined_namespaces: Entered by path.
         devices: What `add_device` asks for.
         network_etc: Host folder whose resolv.conf and hosts are shown in /etc; None for none.
+        reloadable: What a reload may change, words of `RELOADABLE`.
         stdio: By stream name: stdin, stdout, stderr; for daemons.
         sources: Where a setting was made, by its dotted name ("rootfs.readonly").
     """
@@ -263,6 +267,7 @@ class ContainerSpec(Record):
     container_pid_file: str = ""
     wait_interval: int = 50
     log_level: str = "info"
+    reloadable: tuple[str, ...] = RELOADABLE
     sources: Mapping[str, Where]
 
     def hooks_at(self, point: str) -> tuple[HookSpec, ...]:
@@ -319,7 +324,14 @@ ABORT_POINTS = (
 )  # fmt: skip
 """Hook points before the container's program runs: an error stops the start unless ``on_error="continue"``."""
 
-AFTER_POINTS = ("before_start_wait", "teardown_container", "after_failure", "system_failure", "teardown")
+AFTER_POINTS = (
+    "before_start_wait",
+    "after_reload",
+    "teardown_container",
+    "after_failure",
+    "system_failure",
+    "teardown",
+)
 """Hook points after it: an error is reported and life goes on unless ``on_error="abort"``."""
 
 HOOK_POINTS = ABORT_POINTS + AFTER_POINTS

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
 
     LogLevel = Literal["debug", "info", "warning", "error"]
     SignalName = Literal["USR1", "USR2", "TTIN", "TTOU"]
+    ReloadWord = Literal["cgroup", "resource"]
     LimitName = Literal[
         "AS", "CORE", "CPU", "DATA", "FSIZE", "MEMLOCK", "MSGQUEUE",
         "NICE", "NOFILE", "NPROC", "RSS", "RTPRIO", "RTTIME", "SIGPENDING", "STACK",
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     ContainerPoint = Literal[
         "before_fork", "after_network_created", "immediately_after_fork_on_parent", "after_fork",
         "after_network_initialized", "before_chroot", "after_chroot", "before_start_wait", "teardown_container",
-        "after_failure",
+        "after_failure", "after_reload",
     ]  # fmt: skip
     CapabilityName = Literal[
         "all", "chown", "dac_override", "dac_read_search", "fowner", "fsetid", "kill", "setgid", "setuid", "setpcap",

@@ -23,6 +23,8 @@ from haconiwa.supervisor.supervisor import SupervisorOptions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from haconiwa.lifecycle.relay import Relay
     from haconiwa.spec.model import BarnSpec
     from haconiwa.supervisor.daemon import Report
@@ -36,12 +38,14 @@ class BarnOptions(Record):
         message_fd: Where messages of ours and what hooks print go: stdout if that is a terminal, else stderr.
         quiet: Print no messages of ours.
         trace: Show every step.
+        load: Executes the haco file again, for a reload; None where that is not possible.
     """
 
     terminal: bool = False
     message_fd: int = 2
     quiet: bool = False
     trace: bool = False
+    load: Callable[[], BarnSpec] | None = None
 
 
 def run_barn(spec: BarnSpec, options: BarnOptions) -> int:
@@ -59,7 +63,7 @@ def run_barn(spec: BarnSpec, options: BarnOptions) -> int:
     Raises:
         HaconiwaError: Nothing was started.
     """
-    _check_caller(spec)
+    check_caller(spec)
     term = os.environ.get("TERM") if options.terminal else None
     found = hierarchies()
     members = [
@@ -82,8 +86,12 @@ def run_barn(spec: BarnSpec, options: BarnOptions) -> int:
         os._exit(status)
 
 
-def _check_caller(spec: BarnSpec) -> None:
-    """Ask the file who may use it."""
+def check_caller(spec: BarnSpec) -> None:
+    """Ask the file who may use it.
+
+    Raises:
+        ContainerError: Not the caller.
+    """
     uid, gid = os.getuid(), os.getgid()
     if spec.validate_real_id is not None and spec.validate_real_id(uid, gid) is not True:
         raise ContainerError(
@@ -154,6 +162,7 @@ class _Work:
             stdio_fds=self._program_fds(),
             quiet=self._is_quiet(member),
             trace=self._options.trace or member.spec.log_level == "debug",
+            load=self._options.load,
         )
         output_fds = self._output_fds(member)
         member.fork(options, output_fds, self._own_fds())
@@ -247,9 +256,12 @@ class _Work:
             if number == signal.SIGWINCH:
                 if self._relay:
                     self._relay.resize()
-            elif number in self._signals.stops:
-                for member in self._members:
+                continue
+            for member in self._members:
+                if number in self._signals.stops:
                     member.stop()
+                else:
+                    member.reload()
 
     def _member_ended(self, member: Member) -> None:
         self._loop.unwatch(member.pidfd)

@@ -95,6 +95,11 @@ class Member:
         if self.pidfd >= 0:
             signal.pidfd_send_signal(self.pidfd, signal.SIGTERM)
 
+    def reload(self) -> None:
+        """Tell the supervisor of a daemon to load the haco file again."""
+        if self.pidfd >= 0:
+            signal.pidfd_send_signal(self.pidfd, signal.SIGHUP)
+
     def reap(self) -> None:
         """Take the exit status of a supervisor that has ended."""
         result = os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED)

@@ -63,4 +63,11 @@ def _events(_supervisor: Supervisor, _request: Request, _peer: Peer) -> Answer:
     return {}
 
 
-_ANSWERS = {"status": _status, "stop": _stop, "events": _events, "note": _note}
+def _reload(supervisor: Supervisor, request: Request, _peer: Peer) -> Answer:
+    """Other limits, as the command has read them from the haco file."""
+    from haconiwa.supervisor.reload import apply
+
+    return {"changes": apply(supervisor, request.get("data") or {})}
+
+
+_ANSWERS = {"status": _status, "stop": _stop, "events": _events, "note": _note, "reload": _reload}

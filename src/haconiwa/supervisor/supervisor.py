@@ -24,10 +24,12 @@ from haconiwa.supervisor.signals import STOP_SIGNALS, Signals, stop_signals
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
+    from collections.abc import Callable
 
     from haconiwa.isolation.step import Step
-    from haconiwa.spec.model import ContainerSpec
+    from haconiwa.spec.model import BarnSpec, ContainerSpec
     from haconiwa.supervisor.control import Answer, Control, Peer, Request
+    from haconiwa.supervisor.reload import Reloader
     from haconiwa.supervisor.watch import Watch
 
 
@@ -41,6 +43,7 @@ class SupervisorOptions(Record):
         stdio_fds: What the program gets as 0, 1 and 2 otherwise.
         quiet: Print no messages of ours.
         trace: Show every step.
+        load: Executes the haco file again; called in a process of its own.
     """
 
     haco_file: str
@@ -49,6 +52,7 @@ class SupervisorOptions(Record):
     stdio_fds: tuple[int, int, int] = (0, 1, 2)
     quiet: bool = False
     trace: bool = False
+    load: Callable[[], BarnSpec] | None = None
 
 
 class Supervisor:
@@ -67,6 +71,7 @@ class Supervisor:
         loop: On which everything waits while the container runs.
         container: The current run of it.
         watch: Over the current run; None before the first.
+        options: How to work.
         stop_asked: Somebody wants it to end: it is not started again.
     """
 
@@ -78,10 +83,11 @@ class Supervisor:
         self.stop_asked = False
         self._steps = steps
         self._link = link
-        self._options = options
+        self.options = options
         self._handled = {signal.signal_number(handler.signal) for handler in spec.signal_handlers}
         self._signals = Signals((*STOP_SIGNALS, *self._handled), stop_signals(daemon=options.daemon))
         self._control: Control | None = None
+        self._reloader: Reloader | None = None
         self._begin_run()
         self.state = State(
             name=spec.name,
@@ -97,14 +103,14 @@ class Supervisor:
 
     def _begin_run(self) -> None:
         self._site = self._make_site()
-        self.container = Container(self.spec, self._steps, self._site, 2 if self._options.trace else -1)
+        self.container = Container(self.spec, self._steps, self._site, 2 if self.options.trace else -1)
 
     def _make_site(self) -> Site:
         site = Site(self.spec, self.base)
-        site.stdio_fds = self._options.stdio_fds
-        site.dies_with_supervisor = not self._options.daemon
+        site.stdio_fds = self.options.stdio_fds
+        site.dies_with_supervisor = not self.options.daemon
         site.report = self.report
-        if self._options.terminal:
+        if self.options.terminal:
             site.terminal_socket = self._link
         return site
 
@@ -142,6 +148,8 @@ class Supervisor:
             self.tell("failed", error=str(error), exit_status=status)
         else:
             status = self.watch.run_until_end() if self.watch else 0
+            if self._reloader:
+                self._reloader.cancel()
             self._say(f"Container({self.container.pid}) finish detected: {self.container.describe_exit()}")
             word = "exited with failure" if status else "successfully exited"
             self._say(f"Container {word}: {self.container.describe_exit()}")
@@ -175,9 +183,9 @@ class Supervisor:
         if self._control is None:
             self._control = Control(self.loop, self._claim.folder, self._answer)
             self.loop.watch(self._signals.fd, lambda _events: self.take_signals())
-            if not self._options.daemon:
+            if not self.options.daemon:
                 self.loop.watch(self._link.fileno(), lambda _events: self._barn_is_gone())
-        self.tell("created", pid=self.container.pid, haco_file=self._options.haco_file)
+        self.tell("created", pid=self.container.pid, haco_file=self.options.haco_file)
 
     def tell(self, event: str, **details: object) -> None:
         """Record an event of the container's, and send it to those who listen."""
@@ -212,8 +220,19 @@ class Supervisor:
         for number in self._signals.take():
             if number in self._signals.stops:
                 self.stop(f"{signal.signal_name(number)} to the supervisor")
+            elif number == signal.SIGHUP:
+                self._reload()
             elif number in self._handled and self.watch:
                 self.watch.call_handlers(number)
+
+    def _reload(self) -> None:
+        if self.options.load is None or self.container.pidfd < 0:
+            return
+        if self._reloader is None:
+            from haconiwa.supervisor.reload import Reloader
+
+            self._reloader = Reloader(self)
+        self._reloader.ask()
 
     def stop(self, by: str, timeout_s: float | None = None) -> None:
         """End the container and do not start it again.
@@ -257,10 +276,10 @@ class Supervisor:
 
     def _say(self, text: str) -> None:
         """A message of ours, where the barn has led stdout: the terminal, stderr, or the supervisor's log."""
-        if self._options.quiet:
+        if self.options.quiet:
             return
         sys.stdout.flush()
-        if self._options.terminal:
+        if self.options.terminal:
             barn_link.send_message(self._link, text)
         else:
             os.write(1, f"{text}\n".encode("utf-8", "surrogateescape"))

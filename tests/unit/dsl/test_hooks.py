@@ -107,7 +107,7 @@ def test_functions_that_do_not(refused: Refused, function: str) -> None:
     ("line", "expected"),
     [
         ("c.add_general_hook('before_forc', print)", 'add_general_hook: "before_forc" is not a hook point; did you mean "before_fork"?'),
-        ("c.add_general_hook('after_reload', print)", "add_general_hook: this version of haconiwa does not have it yet"),
+        ("c.add_general_hook('after_restore', print)", "add_general_hook: this version of haconiwa does not have it yet"),
         ("c.add_general_hook(7, print)", "add_general_hook: expected the name of a hook point, not 7"),
         ("c.add_general_hook('setup', 7)", "add_general_hook: expected a function, not 7"),
         ("c.add_general_hook('setup', None)", "add_general_hook: expected a function, not None"),

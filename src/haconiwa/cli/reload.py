@@ -1,0 +1,97 @@
+"""``haconiwa reload``: give running containers the limits that their haco file says now."""
+
+from __future__ import annotations
+
+import json
+
+from haconiwa.cli.privilege import require_root
+from haconiwa.cli.stop import report_all
+from haconiwa.cli.targets import add_target, add_target_pid, find
+from haconiwa.dsl.load import load_file
+from haconiwa.errors import ContainerError, printable
+from haconiwa.lifecycle.ask import ask
+from haconiwa.lifecycle.reload import FEATURES, differences, reload_data
+from haconiwa.lifecycle.state import live_status
+from haconiwa.spec.record import to_plain
+from haconiwa.supervisor.barn import check_caller
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import SimpleNamespace
+    from typing import Any
+
+    from haconiwa.cli.arguments import Parser
+    from haconiwa.cli.output import Output
+    from haconiwa.lifecycle.state import State
+    from haconiwa.spec.model import BarnSpec, ContainerSpec
+
+DESCRIPTION = """\
+Execute the haco file again, under the same checks as a start, and give its running containers the resource limits
+that it says now. What changes is shown; each container gets all of it or nothing. Everything else that has changed in
+the file, its hooks as well, is for the next start and only pointed out.
+
+The top level of the file runs again: what it does besides describing containers is done once more. SIGHUP to the
+supervisor of a container in the background does the same."""
+EPILOG = """\
+examples:
+  haconiwa reload web.haco
+  haconiwa reload web                   by the container's name
+  haconiwa reload -n child-1 barn.haco  one of a file's containers"""
+
+_IGNORED = frozenset({"init_command", "name", "sources", *FEATURES.values()})
+"""Fields that differ for other reasons: the command line of the start may have had another command."""
+
+
+def add_arguments(parser: Parser) -> None:
+    """The command's own arguments."""
+    add_target(parser)
+    add_target_pid(parser)
+
+
+def run(arguments: SimpleNamespace, output: Output) -> int:
+    """Reload one after the other; each file is executed once."""
+    require_root("reload")
+    files: dict[str, BarnSpec] = {}
+    failures = []
+    for state in find(arguments.target, arguments.name, arguments.pid):
+        if state.haco_file not in files:
+            files[state.haco_file] = load_file(state.haco_file)
+            check_caller(files[state.haco_file])
+        try:
+            _reload(state, files[state.haco_file], output)
+        except ContainerError as error:
+            failures.append(error)
+    report_all(failures)
+    return 0
+
+
+def _reload(state: State, file: BarnSpec, output: Output) -> None:
+    spec = next((container for container in file.containers if container.name == state.name), None)
+    if spec is None:
+        raise ContainerError("cannot reload", why="the file does not describe it any more", subject=state.name)
+    if live_status(state) not in ("created", "running"):
+        raise ContainerError("cannot reload", why=f"it is {live_status(state)}", subject=state.name)
+    data = reload_data(spec)
+    changes = [line for lines in differences(state.config, data).values() for line in lines]
+    for line in changes:
+        output.result(printable(f"{state.name}: {line}"))
+    ignored = _other_changes(state, spec)
+    if ignored:
+        output.say(f"{state.name}: only a start takes over what has changed in {', '.join(ignored)}")
+    ask(state.name, {"do": "reload", "data": data})
+    output.say(f"{state.name}: reloaded" if changes else f"{state.name}: no limit has changed")
+
+
+def _other_changes(state: State, spec: ContainerSpec) -> list[str]:
+    """The settings that differ and that a reload leaves alone, wherever in the file they are made."""
+    new = _without_places(json.loads(json.dumps(to_plain(spec))))
+    old = _without_places(state.config)
+    return sorted(key for key in {*new, *old} if key not in _IGNORED and new.get(key) != old.get(key))
+
+
+def _without_places(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_places(item) for key, item in value.items() if key != "where"}
+    if isinstance(value, list):
+        return [_without_places(item) for item in value]
+    return value

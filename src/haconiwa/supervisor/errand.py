@@ -1,0 +1,83 @@
+"""Errands: what could take long is done by a short-lived child, so that the supervisor's one thread never waits."""
+
+from __future__ import annotations
+
+import os
+
+from haconiwa.host.descriptors import write_all
+from haconiwa.host.loop import Loop
+from haconiwa.kernel import signals as signal
+from haconiwa.kernel.process import set_pdeathsig
+from haconiwa.lifecycle.init import reset_signals
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_MOST_BYTES = 1 << 20
+
+
+class Errand:
+    """A child at work. It dies with the supervisor.
+
+    Args:
+        loop: Where it is waited for.
+        work: Runs in the child; its result is the answer, and an exception none.
+        done: Called with the answer; None when there is none, or it took too long.
+        timeout_s: After which the child is killed.
+    """
+
+    def __init__(
+        self, loop: Loop, work: Callable[[], bytes], done: Callable[[bytes | None], None], timeout_s: float
+    ) -> None:
+        self._loop = loop
+        self._done = done
+        self._content = b""
+        self._read_fd, write_fd = os.pipe()
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        self._pid = os.fork()
+        if self._pid == 0:
+            _run(work, write_fd)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        os.close(write_fd)
+        self._pidfd = os.pidfd_open(self._pid)
+        self._timer = loop.call_after(timeout_s, self.cancel)
+        loop.watch(self._read_fd, lambda _events: self._read())
+
+    def cancel(self) -> None:
+        """Kill the child; there will be no answer. Harmless when it has ended."""
+        if self._pidfd >= 0:
+            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+            self._content = b""
+            self._finish(None)
+
+    def _read(self) -> None:
+        chunk = os.read(self._read_fd, 65536)
+        self._content += chunk
+        if len(self._content) > _MOST_BYTES:
+            self.cancel()
+        elif not chunk:
+            self._finish(self._content)
+
+    def _finish(self, answer: bytes | None) -> None:
+        self._timer.cancel()
+        self._loop.unwatch(self._read_fd)
+        os.close(self._read_fd)
+        result = os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED)
+        os.close(self._pidfd)
+        self._pidfd = -1
+        assert result is not None  # noqa: S101 - only WNOHANG answers None
+        failed = result.si_code != os.CLD_EXITED or result.si_status != 0
+        self._done(None if failed else answer)
+
+
+def _run(work: Callable[[], bytes], write_fd: int) -> None:
+    """The child, from the fork to its end."""
+    status = 1
+    try:
+        set_pdeathsig(signal.SIGKILL)
+        reset_signals()
+        write_all(write_fd, work())
+        status = 0
+    finally:
+        os._exit(status)

@@ -1,0 +1,127 @@
+"""Reloading: new limits for a container that goes on running. Hooks, timers and counters stay as they are."""
+
+from __future__ import annotations
+
+from haconiwa.errors import ContainerError, HaconiwaError, HookError
+from haconiwa.isolation.groups import member_pids
+from haconiwa.lifecycle.hooks import run_hook
+from haconiwa.lifecycle.json_reading import from_json
+from haconiwa.lifecycle.json_text import to_json
+from haconiwa.lifecycle.reload import FEATURES, apply_rlimits, differences, reload_data, rlimit_specs
+from haconiwa.spec.record import replace
+from haconiwa.supervisor.errand import Errand
+from haconiwa.supervisor.messages import report
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from haconiwa.supervisor.supervisor import Supervisor
+
+_LOAD_WITHIN_S = 30.0
+
+
+def apply(supervisor: Supervisor, data: dict[str, Any]) -> list[str]:
+    """Give a running container other limits, all of them or none.
+
+    Args:
+        supervisor: The container's.
+        data: As from `reload_data`.
+
+    Returns:
+        What has changed, in words; empty when nothing differs.
+
+    Raises:
+        ContainerError: The file does not allow it, or the kernel; nothing has changed.
+        HookError: An after_reload hook failed that is not to; everything has changed.
+    """
+    try:
+        specs = rlimit_specs(data["rlimits"])
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ContainerError("the reload is not understood", why=str(error), subject=supervisor.spec.name) from None
+    if supervisor.container.pidfd < 0:
+        raise ContainerError("is not running", subject=supervisor.spec.name)
+    config = supervisor.state.config
+    changes = differences(config, data)
+    refused = [word for word in changes if word not in supervisor.spec.reloadable]
+    if refused:
+        raise ContainerError(
+            f"cannot change {' and '.join(refused)} by a reload",
+            why=f"its support_reload allows {' '.join(supervisor.spec.reloadable) or 'nothing'}",
+            subject=supervisor.spec.name,
+        )
+    if changes:
+        apply_rlimits(config["rlimits"], data["rlimits"], lambda: _pids(supervisor))
+        supervisor.spec = replace(supervisor.spec, rlimits=specs)
+        fields = {field: data[field] for field in FEATURES.values()}
+        supervisor.record(config={**config, **fields})
+    lines = [line for found in changes.values() for line in found]
+    supervisor.tell("reloaded", changes=lines)
+    _call_hooks(supervisor)
+    return lines
+
+
+def _pids(supervisor: Supervisor) -> list[int]:
+    """Every process of the container; the first is one even where groups do not exist."""
+    groups = supervisor.base.cgroup
+    return list(dict.fromkeys([supervisor.container.pid, *(pid for path in groups for pid in member_pids(path))]))
+
+
+def _call_hooks(supervisor: Supervisor) -> None:
+    for hook in supervisor.spec.hooks_at("after_reload"):
+        try:
+            run_hook(hook, supervisor.base)
+        except HookError as error:
+            if hook.on_error == "abort":
+                raise
+            supervisor.report(error)
+
+
+class Reloader:
+    """Reloads on SIGHUP: the haco file is executed by a child. Whatever comes meanwhile makes for one more round."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self._errand: Errand | None = None
+        self._again = False
+
+    def ask(self) -> None:
+        """Reload, now or once the reload that is going on has ended."""
+        if self._errand is not None:
+            self._again = True
+            return
+        self._again = False
+        self._errand = Errand(self._supervisor.loop, self._load, self._loaded, _LOAD_WITHIN_S)
+
+    def cancel(self) -> None:
+        """Reload no more; the container has ended."""
+        self._again = False
+        if self._errand is not None:
+            self._errand.cancel()
+
+    def _load(self) -> bytes:
+        """In the child: what the file says now."""
+        load = self._supervisor.options.load
+        assert load is not None  # noqa: S101 - else nobody asks
+        name = self._supervisor.spec.name
+        try:
+            found = [spec for spec in load().containers if spec.name == name]
+        except HaconiwaError as error:
+            report(error)
+            return b""
+        if not found:
+            report(ContainerError("cannot reload", why="the file does not describe it any more", subject=name))
+            return b""
+        return to_json(reload_data(found[0])).encode()
+
+    def _loaded(self, answer: bytes | None) -> None:
+        self._errand = None
+        if answer:
+            try:
+                apply(self._supervisor, from_json(answer.decode()))
+            except HaconiwaError as error:
+                self._supervisor.report(error)
+        else:
+            self._supervisor.tell("reload_failed")
+        if self._again:
+            self.ask()
