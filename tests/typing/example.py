@@ -18,7 +18,7 @@ def hardened(c: Container) -> None:
     c.capabilities.allow("sys_ptrace")
     c.capabilities.ambient("net_bind_service")
     c.resource.set_limit("NOFILE", 1024, 4096)
-    config.support_reload("cgroup", "resource")
+    c.support_reload("cgroup", "resource")
     c.resource.set_limit("CORE", "unlimited")
 
 
