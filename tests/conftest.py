@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pexpect
 import pytest
 
@@ -19,6 +20,10 @@ from tests.support.program import Program, find_program
 from tests.support.rootfs import make_busybox_root
 
 _numbers = itertools.count(1)
+
+# No test asserts how long something takes, a property of a busy machine.
+hypothesis.settings.register_profile("haconiwa", deadline=None)
+hypothesis.settings.load_profile("haconiwa")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
