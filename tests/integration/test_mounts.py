@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.box import Box
+from tests.integration.box import Box, wait_until
 from tests.support.program import Program
 
 pytestmark = pytest.mark.requires("root", "busybox")
@@ -266,3 +266,55 @@ def test_device_multiplexer_of_the_rootfs_is_not_trusted(box: Box, haconiwa: Pro
     child.wait()
     assert child.exitstatus in (0, 1)
     child.close()
+
+
+def test_multiplexer_of_the_rootfs_is_not_used_by_attach_either(box: Box, haconiwa: Program) -> None:
+    """Inside, /dev/ptmx is the container's: the terminal then comes from a devpts of its own."""
+    os.mkfifo(box.root / "dev/ptmx")
+    box.write(independent=("procfs",))
+    box.daemon()
+    child = haconiwa.on_terminal("attach", box.name, "--", "/bin/sh", "-c", "test -t 0 && echo on a terminal")
+    child.expect("on a terminal")
+    child.wait()
+    child.close()
+    box.stop()
+
+
+@pytest.mark.parametrize("user", [False, True])
+def test_hooks_see_the_hosts_paths_and_the_mounts_below_the_root(box: Box, source: Path, user: bool) -> None:
+    """Also a path that climbs above "/", which must not lead into the container."""
+    (box.root / "mnt").mkdir()
+    (box.root / "proc").mkdir(exist_ok=True)
+    box.write(
+        f"""
+        config.add_mount_point({str(source)!r}, to="/mnt")
+        if {user}:
+            config.namespace.set_uid_mapping(min=0, max=1000, offset=0)
+            config.namespace.set_gid_mapping(min=0, max=1000, offset=0)
+        """,
+        """
+        @config.add_general_hook("before_chroot")
+        def look(base):
+            print(os.path.exists("/.." + __file__), os.listdir(base.root + "/mnt"))
+        """,
+    )
+    assert "True ['file']" in box.run("true").stdout + box.run("true").stderr
+
+
+@pytest.mark.requires("binfmt_misc")
+def test_program_of_binfmt_misc(box: Box) -> None:
+    """A file that is handed to an interpreter by its name, in a user namespace with formats of its own (Linux 6.7)."""
+    for name in ("proc", "dev"):
+        (box.root / name).mkdir(exist_ok=True)
+    (box.root / "prog.garden").write_text("no program that the kernel knows\n")
+    (box.root / "prog.garden").chmod(0o755)
+    box.write("""
+        config.namespace.set_uid_mapping(min=0, max=1000, offset=0)
+        config.namespace.set_gid_mapping(min=0, max=1000, offset=0)
+        config.filesystem.readonly_paths = []
+        config.add_mount_point("binfmt_misc", to="/proc/sys/fs/binfmt_misc", fs="binfmt_misc")
+    """)
+    box.daemon("echo ':garden:E::garden::/bin/busybox:' > /proc/sys/fs/binfmt_misc/register; echo ready; exec sleep 99")
+    wait_until(lambda: "garden" in box.attach("ls", "/proc/sys/fs/binfmt_misc").stdout, "the format is registered")
+    assert "applet not found" in box.attach("/prog.garden", expect=127).stderr
+    box.stop()

@@ -25,7 +25,7 @@ PROGRAMS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 """Words that stand for a program: its name, and the Debian packages that bring it."""
 
-HOST_WORDS = frozenset({"cgroup1", "cgroup2", "sys_resource"})
+HOST_WORDS = frozenset({"binfmt_misc", "cgroup1", "cgroup2", "sys_resource"})
 """Words for what no package can bring: a test that lacks one is skipped even where nothing else may be."""
 
 
@@ -56,6 +56,7 @@ def _has_capability(number: int) -> bool:
 FEATURES: dict[str, Callable[[], bool]] = {
     "root": lambda: os.geteuid() == 0 and _unshares("--mount"),
     "userns": lambda: _succeeds("unshare", "--user", "--map-root-user", "true"),
+    "binfmt_misc": lambda: _succeeds("unshare", "-Urm", "mount", "-t", "binfmt_misc", "x", "/mnt"),
     "netns": lambda: _unshares("--net"),
     "cgroup1": _has_cgroup1,
     "cgroup2": lambda: _mounted_at("/sys/fs/cgroup", "cgroup2"),

@@ -71,6 +71,8 @@ with define() as config:
     config.add_mount_point("tmpfs", to=root / "tmp", fs="tmpfs")
     # Without fs= a bind mount. A relative source starts from this file's folder.
     #config.add_mount_point("/srv/data", to="/data", readonly=True, optional=True, recursive=False, options="nosuid")
+    # Any option of mount(8); directories of an overlay are the host's.
+    #config.add_mount_point("overlay", to="/opt", fs="overlay", options="lowerdir=/srv/a:/srv/b")
     # The host's resolv.conf and hosts.
     config.mount_network_etc(root, host_root="/etc")
     # File systems of its own: /proc, /sys, a private /dev with harmless nodes, terminals, shared memory.
@@ -78,6 +80,10 @@ with define() as config:
     #config.mount_independent("mqueue")
     # All devices of the host: only for containers that you trust.
     #config.mount_independent("devtmpfs", host=True)
+    # One device more than the harmless ones: the same path on the host and inside.
+    #config.add_device("/dev/null", access="rw")
+    # /proc/cpuinfo, meminfo and the like of this container, where the lxcfs daemon runs.
+    #config.lxcfs_root = "/var/lib/lxcfs"
 
     # ------------------------------------------------------------------------------------- what it has for itself
     config.namespace.unshare("mount", "ipc", "uts", "pid")

@@ -83,6 +83,8 @@ def _container(container: Container, daemon: bool) -> ContainerSpec:
         masked_paths=tuple(filesystem.masked_paths) if root is not None else (),
         readonly_paths=tuple(filesystem.readonly_paths) if root is not None else (),
         mounts=_mounts(values),
+        devices=tuple(values.get("devices", {}).values()),
+        lxcfs_root=values.get("lxcfs_root"),
         network_etc=values.get("network_etc"),
         namespaces=namespaces,
         joined_namespaces=tuple(joined.values()),
@@ -132,7 +134,7 @@ def _rootfs(container: Container) -> RootfsSpec | None:
 def _namespaces(container: Container) -> tuple[NamespaceType, ...]:
     values, section = container._values, _section(container, Namespace)
     wanted = set(section.get("unshared", ()))
-    if any(values.get(name) for name in ("root", "mounts", "independent", "network_etc")):
+    if any(values.get(name) for name in ("root", "mounts", "independent", "network_etc", "lxcfs_root", "devices")):
         wanted.add("mount")
     if section.get("uid_mappings") or section.get("gid_mappings"):
         wanted.add("user")

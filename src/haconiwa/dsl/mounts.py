@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from haconiwa.dsl.node import Node, Recording, refuse_later
+from haconiwa.dsl.node import Node, Recording, Setting, refuse_later
 from haconiwa.dsl.paths import RootPath, host_path, root_directory
 from haconiwa.spec.model import INDEPENDENT_MOUNTS, MountSpec
 from haconiwa.spec.values import Refused, boolean, inside, number, one_of, path_text, show, string, text, word
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Never
+    from typing import Literal, Never
 
     from haconiwa.dsl.paths import StrPath
     from haconiwa.errors import Where
@@ -30,6 +30,9 @@ class MountSettings(Node):
     """The part of a container that says what its root is and what is mounted there."""
 
     __slots__ = ()
+
+    lxcfs_root: Setting[StrPath, str | None] = Setting(host_path, None)
+    """Host path of a mounted lxcfs: /proc/cpuinfo, meminfo, stat and the like then tell of the container alone."""
 
     def chroot_to(self, path: StrPath) -> RootPath:
         """Make a directory the container's root. Implies the mount namespace.
@@ -104,6 +107,30 @@ class MountSettings(Node):
                 where=where,
             )
             self._values.setdefault("mounts", []).append((mount, type(to) is RootPath))
+
+    def add_device(
+        self,
+        path: StrPath,
+        *,
+        type: Literal["c", "b"] | None = None,
+        major: int | None = None,
+        minor: int | None = None,
+        access: str = "rwm",
+    ) -> None:
+        """Give the container a device besides the harmless ones. Implies the mount namespace.
+
+        Args:
+            path: Of the host's node, and of the container's.
+            type: ``c`` for a character device, ``b`` for a block device; as the host's node says unless given.
+            major: Its first number; together with `type` and `minor`, or none of them.
+            minor: Its second number.
+            access: What the container may do with it: any of ``r`` read, ``w`` write, ``m`` make nodes.
+        """
+        with Recording(self, "add_device") as where:
+            from haconiwa.dsl.device import device
+
+            found = device(path, type, major, minor, access, where)
+            self._values.setdefault("devices", {})[found.path] = found
 
     def mount_independent(self, *kinds: IndependentMount, host: bool = False) -> None:
         """Mount file systems of the container's own in their usual places. Implies the mount namespace.

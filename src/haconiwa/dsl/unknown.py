@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 LATER = {
-    "add_cgroup_hook", "add_device", "add_readiness_hook", "apparmor", "apparmor_profile", "cgroup", "cgroup_name",
-    "checkpoint", "lxcfs_root", "network", "restart_policy", "seccomp", "selinux_context",
+    "add_cgroup_hook", "add_readiness_hook", "apparmor", "apparmor_profile", "cgroup", "cgroup_name", "checkpoint",
+    "network", "restart_policy", "seccomp", "selinux_context",
     "bootstrap.tool", "namespace.map_ids",
     "namespace.unshare(persist_in=)",
     'mount_independent("cgroup")',

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from haconiwa.kernel.mount import MOUNT_ATTR, MS
+from haconiwa.spec.mount_words import Extras, is_extra, parse_extras, plain_word, split_options
 from haconiwa.spec.record import Record
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from haconiwa.spec.mount_words import Extras
 
 _SETS = {
     "ro": MOUNT_ATTR.RDONLY,
@@ -74,8 +71,6 @@ def parse_options(options: str, preset: int = 0) -> MountOptions:
     """
     if not options:
         return MountOptions(attributes=preset, cleared=0, propagation=MS.PRIVATE, parameters=())
-    from haconiwa.spec.mount_words import is_extra, parse_extras, plain_word, split_options
-
     attributes, cleared, propagation = preset, 0, MS.PRIVATE
     parameters: list[tuple[str, str | None]] = []
     extras = []

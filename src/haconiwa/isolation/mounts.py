@@ -13,7 +13,7 @@ import os
 from haconiwa.errors import ConfigError, Problem
 from haconiwa.isolation import devices
 from haconiwa.isolation.mount_options import parse_options
-from haconiwa.isolation.step import CHILD, SUPERVISOR, Site, Step
+from haconiwa.isolation.step import CHILD, PARENT, SUPERVISOR, Site, Step
 from haconiwa.isolation.trees import attach, clone_tree, make_filesystem
 from haconiwa.kernel.files import PROC_SUPER_MAGIC, SYSFS_MAGIC, fstatfs
 from haconiwa.kernel.mount import MOUNT_ATTR
@@ -95,9 +95,15 @@ class OpenSource(Step):
             if not self.mount.optional:
                 raise
 
+    def undo(self, site: Site) -> None:
+        close_tree(site, self.key)
+
     def hint(self, number: int) -> str:
+        missing = "create it, or pass optional=True to add_mount_point"
+        if self.mount.destination == "/proc/cpuinfo":
+            missing = "is lxcfs running, and mounted there?"
         return {
-            errno.ENOENT: "create it, or pass optional=True to add_mount_point",
+            errno.ENOENT: missing,
             errno.EMFILE: "each mount takes a descriptor until it is attached: raise the limit with ulimit -n",
             errno.ENOSPC: "the host allows no more mounts, see /proc/sys/fs/mount-max",
         }.get(number, "")
@@ -189,6 +195,33 @@ class MakeFilesystem(MountFilesystem):
             if not self.mount.optional:
                 raise
 
+    def undo(self, site: Site) -> None:
+        close_tree(site, self.key)
+
+
+class LetGo(Step):
+    """Close the supervisor's copies of what the container's process attaches: it would hold the mounts for ever."""
+
+    __slots__ = ("keys",)
+
+    def __init__(self, keys: list[str]) -> None:
+        super().__init__(PARENT)
+        self.keys = keys
+
+    def describe(self) -> str:
+        return "let go of the opened mounts"
+
+    def execute(self, site: Site) -> None:
+        for key in self.keys:
+            close_tree(site, key)
+
+
+def close_tree(site: Site, key: str) -> None:
+    """Close an opened mount of this process; nothing when it is closed already."""
+    fd = site.trees.pop(key, -1)
+    if fd >= 0:
+        os.close(fd)
+
 
 class MountSysfs(MountFilesystem):
     """Mount sysfs, or in a user namespace that does not own its network namespace a read-only view of the host's."""
@@ -221,9 +254,14 @@ def network_etc_mounts(spec: ContainerSpec) -> list[MountSpec]:
 
 
 def _in_order(spec: ContainerSpec) -> list[MountSpec]:
-    """All mounts but the independent ones: what makes up the root, then /etc, then the file's own."""
+    """All mounts but the independent ones: what makes up the root, then /etc and devices, then the file's own."""
     own = [mount for mount in spec.mounts if mount.kind not in INDEPENDENT_MOUNTS]
-    return [*spec.root_mounts, *network_etc_mounts(spec), *own]
+    extra = devices.binds(spec) if spec.devices else []
+    if spec.lxcfs_root is not None:
+        from haconiwa.isolation import lxcfs
+
+        extra += lxcfs.mounts(spec)
+    return [*spec.root_mounts, *network_etc_mounts(spec), *extra, *own]
 
 
 def _key(number: int) -> str:
@@ -244,13 +282,14 @@ def plan_opening(spec: ContainerSpec) -> list[Step]:
     ]
     if problems:
         raise ConfigError(problems)
-    steps: list[Step] = []
+    steps: list[OpenSource | MakeFilesystem] = []
     for number, mount in enumerate(_in_order(spec)):
         if mount.kind == "bind":
             steps.append(OpenSource(_key(number), mount))
         elif mount.fstype not in _OF_NAMESPACES:
             steps.append(MakeFilesystem(_key(number), mount))
-    return steps
+    keys = [step.key for step in steps] + (["rootfs"] if spec.rootfs else [])
+    return [*steps, LetGo(keys)] if keys else []
 
 
 def plan_attaching(spec: ContainerSpec) -> list[Step]:

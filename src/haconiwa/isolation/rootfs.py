@@ -61,17 +61,32 @@ class DetachPropagation(Step):
 
 
 class AttachRootfs(Step):
-    """Attach the root over the host's "/", where it is out of every path's way until it is entered."""
+    """Attach the root where it lies on the host, so that its mounts show below the path that hooks know.
 
-    def __init__(self) -> None:
+    Where that path cannot be reached, as below a folder of the host's root in a user namespace, it is attached over
+    "/": out of the way of every path but those with ".." that climb above the root.
+    """
+
+    __slots__ = ("path",)
+
+    def __init__(self, path: str) -> None:
         super().__init__(CHILD)
+        self.path = path
 
     def describe(self) -> str:
         return "attach the root file system"
 
     def execute(self, site: Site) -> None:
         site.root_fd = site.trees["rootfs"]
-        move_mount(site.root_fd, "", AT_FDCWD, "/", MOVE_MOUNT.F_EMPTY_PATH)
+        try:
+            target_fd = os.open(self.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            move_mount(site.root_fd, "", AT_FDCWD, "/", MOVE_MOUNT.F_EMPTY_PATH)
+            return
+        try:
+            move_mount(site.root_fd, "", target_fd, "", MOVE_MOUNT.F_EMPTY_PATH | MOVE_MOUNT.T_EMPTY_PATH)
+        finally:
+            os.close(target_fd)
 
 
 class UseHostRoot(Step):
@@ -145,7 +160,7 @@ def plan_opening(spec: ContainerSpec) -> list[Step]:
 def plan_attaching(spec: ContainerSpec) -> list[Step]:
     """The child's first steps in its mount namespace."""
     steps: list[Step] = [DetachPropagation()] if "mount" in spec.namespaces else []
-    return [*steps, AttachRootfs() if spec.rootfs else UseHostRoot()]
+    return [*steps, AttachRootfs(spec.rootfs.path) if spec.rootfs else UseHostRoot()]
 
 
 def plan_entering(spec: ContainerSpec) -> list[Step]:

@@ -7,8 +7,9 @@ import sys
 from _socket import SCM_RIGHTS, SOL_SOCKET
 
 from haconiwa.isolation.confined import open_inside
+from haconiwa.isolation.mount_options import parse_options
 from haconiwa.isolation.step import CHILD, Site, Step
-from haconiwa.isolation.trees import attach
+from haconiwa.isolation.trees import attach, make_filesystem
 from haconiwa.kernel.files import DEVPTS_SUPER_MAGIC, fstatfs
 from haconiwa.kernel.mount import AT, OPEN_TREE, open_tree
 from haconiwa.kernel.terminal import get_window_size, open_pty_peer, set_window_size, unlock_pty
@@ -53,23 +54,30 @@ def open_terminal(root_fd: int) -> tuple[int, int]:
     """A pseudo-terminal whose name means something inside, as (master, peer) descriptors.
 
     Whoever rules the container's /dev may have put anything there, so what is opened is checked to be the
-    multiplexer of a devpts, and the peer is asked of the kernel instead of opened by name.
+    multiplexer of a devpts, and the peer is asked of the kernel instead of opened by name. Without one the terminal
+    comes from a devpts of its own, which nobody can see.
     See: ioctl_tty(2), TIOCGPTPEER.
     """
-    master_fd = -1
-    try:
-        master_fd = open_inside(root_fd, "/dev/pts/ptmx", _FLAGS | os.O_NONBLOCK)
-        if fstatfs(master_fd) != DEVPTS_SUPER_MAGIC or os.fstat(master_fd).st_rdev != _PTMX:
-            os.close(master_fd)
-            master_fd = -1
-        else:
-            os.set_blocking(master_fd, True)
-    except OSError:
-        pass  # no devpts of its own: the host's serves as well, only without a name inside
-    if master_fd == -1:
-        master_fd = os.open("/dev/ptmx", _FLAGS)
+    master_fd = _own_multiplexer(root_fd)
+    if master_fd < 0:
+        devpts_fd = make_filesystem("devpts", "devpts", parse_options("ptmxmode=0666,mode=0620"))
+        master_fd = os.open("ptmx", _FLAGS, dir_fd=devpts_fd)
+        os.close(devpts_fd)
     unlock_pty(master_fd)
     return master_fd, open_pty_peer(master_fd, _FLAGS)
+
+
+def _own_multiplexer(root_fd: int) -> int:
+    """The container's /dev/pts/ptmx, opened; -1 where it is missing or something else."""
+    try:
+        fd = open_inside(root_fd, "/dev/pts/ptmx", _FLAGS | os.O_NONBLOCK)
+    except OSError:
+        return -1
+    if fstatfs(fd) != DEVPTS_SUPER_MAGIC or os.fstat(fd).st_rdev != _PTMX:
+        os.close(fd)
+        return -1
+    os.set_blocking(fd, True)
+    return fd
 
 
 def plan(spec: ContainerSpec) -> list[Step]:

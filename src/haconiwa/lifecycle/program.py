@@ -53,18 +53,20 @@ def execute_file(path: str, argv: tuple[str, ...], environ: Mapping[str, str], d
 
     What is looked up here is what the kernel executes, however a hostile process inside swaps files meanwhile: the
     kernel follows no link any more, and executes no script through a close-on-exec descriptor, so the interpreter of a
-    script is executed in the same way.
+    script is executed in the same way. Nor does it hand such a file to the interpreter that binfmt_misc names for it,
+    which has to find it by its path; then the path is executed, whose last part still may not be a link.
 
     Raises:
         OSError: As execve(2); ELOOP for a magic link.
     """
-    folder_fd, name = _locate(path)
+    folder_fd, real_path = _locate(path)
+    name = os.path.basename(real_path)
     try:
         execveat(folder_fd, name, argv, environ, _AT_SYMLINK_NOFOLLOW)
     except FileNotFoundError:
         head = _head(folder_fd, name)
         if not head.startswith(b"#!"):
-            raise
+            execveat(AT_FDCWD, real_path, argv, environ, _AT_SYMLINK_NOFOLLOW)
     finally:
         os.close(folder_fd)
     if not depth:
@@ -74,7 +76,7 @@ def execute_file(path: str, argv: tuple[str, ...], environ: Mapping[str, str], d
 
 
 def _locate(path: str) -> tuple[int, str]:
-    """The folder that a file is really in, links followed, as a descriptor, and the file's name there."""
+    """The folder that a file is really in, as a descriptor, and a path to the file whose last part is no link."""
     for _ in range(_MOST_LINKS):
         folder, name = os.path.split(path)
         if name in ("", ".", ".."):
@@ -86,7 +88,7 @@ def _locate(path: str) -> tuple[int, str]:
             mode = os.stat(name, dir_fd=folder_fd, follow_symlinks=False).st_mode
             found = stat.S_ISREG(mode)
             if found:
-                return folder_fd, name
+                return folder_fd, path
             if not stat.S_ISLNK(mode):
                 raise OSError(errno.EACCES, os.strerror(errno.EACCES))
             if fstatfs(folder_fd) == PROC_SUPER_MAGIC:

@@ -229,6 +229,7 @@ class ContainerSpec(Record):
         namespaces: Made new for the container, words of `NAMESPACE_TYPES`.
         joined_namespaces: Entered by path.
         devices: What `add_device` asks for.
+        lxcfs_root: Host path of a mounted lxcfs, whose files cover those of /proc; None for none.
         network_etc: Host folder whose resolv.conf and hosts are shown in /etc; None for none.
         reloadable: What a reload may change, words of `RELOADABLE`.
         stdio: By stream name: stdin, stdout, stderr; for daemons.
@@ -248,6 +249,7 @@ class ContainerSpec(Record):
     readonly_paths: tuple[str, ...] = DEFAULT_READONLY_PATHS
     mounts: tuple[MountSpec, ...] = ()
     devices: tuple[DeviceSpec, ...] = ()
+    lxcfs_root: str | None = None
     network_etc: str | None = None
     namespaces: tuple[NamespaceType, ...] = ()
     joined_namespaces: tuple[JoinedNamespace, ...] = ()

@@ -117,6 +117,7 @@ def test_mounts_in_order() -> None:
         'open "/etc/resolv.conf" to bind it on "/etc/resolv.conf"',
         'open "/etc/hosts" to bind it on "/etc/hosts"',
         'open "/srv/data" to bind it on "/data"',
+        "let go of the opened mounts",
     ]
     assert words(mounts.plan_attaching(container)) == [
         'bind "/usr" on "/usr" read-only',
