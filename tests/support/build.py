@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
+import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from haconiwa.build.job import Job
@@ -20,6 +25,8 @@ from haconiwa.spec.model import (
 )
 
 StrPath = str | os.PathLike[str]
+
+_LARGE = 1 << 22  # may be a bomb
 
 
 class Recorder(Report):
@@ -93,3 +100,41 @@ def job(strategy: str, *, name: str = "web", **options: Any) -> Job:
         final="/srv/web",
         report=Recorder(),
     )
+
+
+def write_image(path: Path, layers: Sequence[bytes], config: Mapping[str, Any] | None = None) -> Path:
+    """An OCI layout with one image, tagged ``image``.
+
+    Args:
+        path: The directory to make.
+        layers: Tars, compressed with gzip, from the lowest to the highest.
+        config: The part of its configuration that is called so.
+    """
+    blobs = path / "blobs/sha256"
+    blobs.mkdir(parents=True)
+
+    def blob(content: bytes, kind: str) -> dict[str, Any]:
+        digest = hashlib.sha256(content).hexdigest()
+        (blobs / digest).write_bytes(content)
+        return {"mediaType": f"application/vnd.oci.image.{kind}", "digest": f"sha256:{digest}", "size": len(content)}
+
+    def as_json(content: object) -> bytes:
+        return json.dumps(content).encode()
+
+    def diff_id(layer: bytes) -> str:
+        with suppress(OSError, EOFError):
+            layer = gzip.decompress(layer) if len(layer) < _LARGE else layer
+        return f"sha256:{hashlib.sha256(layer).hexdigest()}"
+
+    rootfs = {"type": "layers", "diff_ids": [diff_id(layer) for layer in layers]}
+    about = {"architecture": "amd64", "os": "linux", "config": config or {}, "rootfs": rootfs}
+    manifest = {
+        "schemaVersion": 2,
+        "config": blob(as_json(about), "config.v1+json"),
+        "layers": [blob(layer, "layer.v1.tar+gzip") for layer in layers],
+    }
+    described = blob(as_json(manifest), "manifest.v1+json")
+    described["annotations"] = {"org.opencontainers.image.ref.name": "image"}
+    (path / "oci-layout").write_bytes(as_json({"imageLayoutVersion": "1.0.0"}))
+    (path / "index.json").write_bytes(as_json({"schemaVersion": 2, "manifests": [described]}))
+    return path

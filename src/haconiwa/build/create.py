@@ -125,13 +125,13 @@ def _build(spec: ContainerSpec, bootstrap: BootstrapSpec, place: Place, report: 
     report.step(f"Start bootstrapping rootfs with {strategy.LABEL}...")
     with _undone_on_failure(place, bootstrap):
         job = _prepare(spec, bootstrap, place, report)
-        strategy.bootstrap(job)
+        image = strategy.bootstrap(job)
         made = _made(place, bootstrap)
         for step in bootstrap.postprocess:
             _postprocess(step, made, report)
         _give_to_owner(spec, made)
         # before the rename: from that moment on the root is there, and known to be complete
-        write_marker(place, state, bootstrap.strategy, made)
+        write_marker(place, state, bootstrap.strategy, made, image=image)
         if made != place.root:
             os.rename(made, place.root)
             sync_directory(place.parent)

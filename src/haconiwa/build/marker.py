@@ -10,11 +10,12 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from enum import StrEnum
+from types import MappingProxyType
 
 from haconiwa.build.place import Place
-from haconiwa.spec.record import Record
-
-_LARGEST = 1 << 16
+from haconiwa.host.image_record import parse_image, read_json
+from haconiwa.spec.image import ImageSpec
+from haconiwa.spec.record import Record, to_plain
 
 
 class State(StrEnum):
@@ -35,15 +36,27 @@ class Marker(Record):
         strategy: What it was made with.
         device: Of the root directory, from stat(2); 0 while building.
         inode: Likewise.
+        image: What the image says that it was made from, if it was.
+        steps: The provisioning steps that have come to their end, each with a digest of what it did.
     """
 
     state: State
     strategy: str
     device: int = 0
     inode: int = 0
+    image: ImageSpec | None = None
+    steps: Mapping[str, str] = MappingProxyType({})
 
 
-def write_marker(place: Place, state: State, strategy: str, root: str | None = None) -> None:
+def write_marker(
+    place: Place,
+    state: State,
+    strategy: str,
+    root: str | None = None,
+    *,
+    image: ImageSpec | None = None,
+    steps: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Write the marker beside and rename it, so that there is always a whole one or none.
 
     Args:
@@ -51,6 +64,8 @@ def write_marker(place: Place, state: State, strategy: str, root: str | None = N
         state: The new state.
         strategy: What it was made with.
         root: The directory that is, or is about to be renamed to, the root; None while there is none.
+        image: As in `Marker`.
+        steps: As in `Marker`.
     """
     status = os.stat(root, follow_symlinks=False) if root else None
     content = {
@@ -58,6 +73,8 @@ def write_marker(place: Place, state: State, strategy: str, root: str | None = N
         "strategy": strategy,
         "device": status.st_dev if status else 0,
         "inode": status.st_ino if status else 0,
+        "image": to_plain(image),
+        "steps": dict(steps),
     }
     beside = f"{place.marker}.new"
     fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
@@ -76,13 +93,7 @@ def write_marker(place: Place, state: State, strategy: str, root: str | None = N
 
 def read_marker(place: Place) -> Marker | None:
     """The marker, whether or not the root is the one that it was written for; None when there is no usable one."""
-    try:
-        fd = os.open(place.marker, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(fd, "rb") as file:
-            content = json.loads(file.read(_LARGEST))
-    except (OSError, ValueError, RecursionError):
-        return None
-    return _parse(content)
+    return _parse(read_json(place.marker))
 
 
 def _parse(content: object) -> Marker | None:
@@ -92,7 +103,15 @@ def _parse(content: object) -> Marker | None:
     device, inode = content.get("device"), content.get("inode")
     if not (state in list(State) and isinstance(strategy, str) and type(device) is int and type(inode) is int):
         return None
-    return Marker(state=State(state), strategy=strategy, device=device, inode=inode)
+    steps = content.get("steps")
+    return Marker(
+        state=State(state),
+        strategy=strategy,
+        device=device,
+        inode=inode,
+        image=parse_image(content.get("image")),
+        steps={key: value for key, value in steps.items() if isinstance(value, str)} if isinstance(steps, dict) else {},
+    )
 
 
 def own_marker(place: Place) -> Marker | None:

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from haconiwa.errors import BuildError, describe_errno
+from haconiwa.host.image_record import marker_path
 
 
 class Place:
@@ -33,7 +34,7 @@ class Place:
     def __init__(self, root: str) -> None:
         self.root = os.path.realpath(root)
         self.parent, name = os.path.split(self.root)
-        self.marker = os.path.join(self.parent, f".{name}.haconiwa.json")
+        self.marker = marker_path(self.root)
         self.lock = os.path.join(self.parent, f".{name}.haconiwa.lock")
         self.partial = os.path.join(self.parent, f".{name}.partial")
         self.partial_root = os.path.join(self.partial, "rootfs")

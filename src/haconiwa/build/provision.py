@@ -79,10 +79,10 @@ def provision_root(spec: ContainerSpec, place: Place, report: Report) -> None:
     """Run every step; the marker tells when they have not come to their end. The caller holds the lock."""
     marker = own_marker(place)
     if marker:
-        write_marker(place, State.BOOTSTRAPPED, marker.strategy, place.root)
+        write_marker(place, State.BOOTSTRAPPED, marker.strategy, place.root, image=marker.image)
     run_steps(spec, spec.provision.steps, report)
     if marker:
-        write_marker(place, State.COMPLETE, marker.strategy, place.root)
+        write_marker(place, State.COMPLETE, marker.strategy, place.root, image=marker.image)
 
 
 def run_steps(spec: ContainerSpec, steps: Sequence[ProvisionStep], report: Report) -> None:

@@ -53,7 +53,7 @@ def remove_tree(path: str) -> None:
     except OSError as error:
         raise BuildError(f'cannot remove "{path}"', why=describe_errno(error.errno or 0)) from None
     try:
-        _empty(top_fd)
+        empty_directory(top_fd)
         os.rmdir(path)
     except OSError as error:
         what = f'cannot remove "{error.filename or path}" of "{path}"'
@@ -62,7 +62,12 @@ def remove_tree(path: str) -> None:
         os.close(top_fd)
 
 
-def _empty(top_fd: int) -> None:
+def empty_directory(top_fd: int) -> None:
+    """Remove all that is in an open directory; no link is followed and no mount crossed.
+
+    Raises:
+        OSError: Something cannot be removed.
+    """
     _empty_one(top_fd, top_fd, waiting := deque[str]())
     while waiting:
         name = waiting.popleft()

@@ -222,7 +222,9 @@ b.os_type = "alpine"  # any LXC template: lxc-create -t
         """\
 b.debian_release = "bookworm"
 b.variant = "minbase"
-# Otherwise the host's architecture, "main", and the mirror and keyring that debootstrap chooses.
+# The faster program, where it is installed.
+#b.tool = "mmdebstrap"
+# Otherwise the host's architecture, "main", the host's own mirror, and the keyring that the tool chooses.
 #b.arch = "amd64"
 #b.components = ["main", "contrib"]
 #b.mirror_url = "http://mirror.example.org/debian"
@@ -234,16 +236,34 @@ b.variant = "minbase"
     "git": _Sample(
         """\
 b.git_url = "https://git.example.org/rootfs.git"  # or a path on this machine
+# A branch or tag, how much of the history, and whether submodules come too.
+#b.git_branch = "main"
+#b.git_depth = 1
+#b.git_submodules = True
 # Further options of "git clone".
-#b.git_options = ["--depth=1"]
+#b.git_options = ["--single-branch"]
 """
     ),
     "tarball": _Sample(
         """\
-b.archive_path = "rootfs.tar.gz"  # .tar, .gz, .bz2, .xz or .zst; beside this file, or an absolute path
+b.archive_path = "rootfs.tar.gz"  # .tar, .gz, .bz2, .xz or .zst; beside this file, an absolute path, or a url
+# What it must have; needed for a url of http without s.
+#b.sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+# The most that it may hold, and how long unpacking may take.
+#b.max_size = "20G"
+#b.timeout_sec = 600
 # Further options of tar, and device nodes, which are left out otherwise.
 #b.tar_options = ["--strip-components=1"]
 #b.allow_devices = True
+"""
+    ),
+    "oci": _Sample(
+        """\
+b.image = "docker://registry.example.org/name:tag"  # or oci:DIRECTORY:TAG, oci-archive:FILE, docker-archive:FILE
+# Without init_command, environ, workdir and uid above, the container has those of the image.
+# Another architecture than the host's, and a registry by plain HTTP.
+#b.arch = "arm64"
+#b.tls_verify = False
 """
     ),
     "shell": _Sample(

@@ -22,6 +22,7 @@ COMMANDS = {
     "new": "write a commented haco file",
     "create": "make the root file system: bootstrap, then provision",
     "provision": "provision an existing root file system again",
+    "archive": "write a root file system to an archive",
     "start": "run the containers of a haco file",
     "attach": "run a command in a running container",
     "reload": "give a running container the limits that its file says now",

@@ -48,12 +48,13 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: SimpleNamespace, output: Output) -> int:
     """Start, and in the foreground wait for the end."""
     spec = select(load_file(arguments.file), arguments.name)
+    if arguments.bootstrap:
+        require_root("start")
+        spec = _created(spec, arguments, output)
     spec = _with_command(spec, tuple(arguments.command))
     if arguments.daemon or arguments.no_daemon:
         spec = replace(spec, daemonize=arguments.daemon)
     require_root("start")
-    if arguments.bootstrap:
-        _create(spec, arguments, output)
     options = BarnOptions(
         terminal=os.isatty(0) and os.isatty(1),
         message_fd=message_fd(),
@@ -90,9 +91,12 @@ def _with_command(spec: BarnSpec, command: tuple[str, ...]) -> BarnSpec:
     return replace(spec, containers=changed)
 
 
-def _create(spec: BarnSpec, arguments: SimpleNamespace, output: Output) -> None:
+def _created(spec: BarnSpec, arguments: SimpleNamespace, output: Output) -> BarnSpec:
+    """The containers, once their root file systems are there, with what the images of those say."""
     from haconiwa.build.create import create
     from haconiwa.cli.progress import Progress
+    from haconiwa.host.image_record import with_recorded_image
 
     for container in spec.containers:
         create(container, Progress(output), provision=not arguments.no_provision)
+    return replace(spec, containers=tuple(with_recorded_image(container) for container in spec.containers))

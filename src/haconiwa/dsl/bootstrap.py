@@ -7,7 +7,18 @@ from haconiwa.dsl.node import Recording, Section, Setting
 from haconiwa.dsl.paths import container_path, host_path
 from haconiwa.spec.model import PostprocessSpec, ProvisionStep
 from haconiwa.spec.names import STRATEGIES, STRATEGY_ALIASES
-from haconiwa.spec.values import argument, boolean, container_name, items, one_of, script, word
+from haconiwa.spec.values import (
+    Refused,
+    argument,
+    between,
+    boolean,
+    container_name,
+    items,
+    one_of,
+    script,
+    show,
+    word,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +48,10 @@ def _host_paths(value: object) -> tuple[str, ...]:
     return tuple(items(value, host_path, "a list of paths"))
 
 
+def _tool(value: object) -> Any:
+    return one_of(value, ("debootstrap", "mmdebstrap"), '"debootstrap" or "mmdebstrap"')
+
+
 def _components(value: object) -> str:
     if issubclass(type(value), (list, tuple)):
         return ",".join(items(value, word, "a list of text"))
@@ -46,6 +61,39 @@ def _components(value: object) -> str:
 def _git_url(value: object) -> str:
     is_url = issubclass(type(value), str) and ":" in word(value)
     return word(value) if is_url else host_path(value)
+
+
+def _archive(value: object) -> str:
+    is_url = issubclass(type(value), str) and "://" in word(value)
+    if not is_url:
+        return host_path(value)
+    url = word(value)
+    if url.partition("://")[0].lower() not in ("http", "https", "file") or " " in url:
+        raise Refused(f"{show(url)} is neither a path nor a url of http, https or file")
+    return url
+
+
+def _sha256(value: object) -> str:
+    text = word(value, "a SHA-256 in hexadecimal").lower().removeprefix("sha256:")
+    if len(text) != 64 or not set("0123456789abcdef").issuperset(text):
+        raise Refused(f"{show(text)} is not a SHA-256 in hexadecimal")
+    return text
+
+
+def _size(value: object) -> int:
+    from haconiwa.spec.amounts import size_bytes
+
+    return size_bytes(value)
+
+
+def _image(value: object) -> str:
+    text = word(value, "an image")
+    kind, _, name = text.partition(":")
+    if kind == "docker" and name.startswith("//") and len(name) > 2 and " " not in name:
+        return text
+    if kind in ("oci", "oci-archive", "docker-archive", "dir") and name:
+        return f"{kind}:{host_path(name)}"
+    raise Refused(f"{show(text)} is not an image: docker://HOST/NAME:TAG, oci:DIRECTORY:TAG, docker-archive:FILE")
 
 
 def _code(value: object) -> Any:
@@ -59,7 +107,7 @@ class Bootstrap(Section):
     _section = "bootstrap"
 
     strategy: Setting[StrategyName, str | None] = Setting(strategy_name, None)
-    """lxc, debootstrap, git, tarball, shell, python or host."""
+    """lxc, debootstrap, git, tarball, oci, shell, python or host."""
 
     project_name: Setting[str, str | None] = Setting(word, None)
     """lxc: the name lxc-create works under."""
@@ -69,7 +117,7 @@ class Bootstrap(Section):
     """lxc: arguments for the template."""
 
     arch: Setting[str, str | None] = Setting(word, None)
-    """debootstrap: architecture; the host's unless set."""
+    """debootstrap, oci: architecture, such as ``arm64``; the host's unless set."""
     variant: Setting[str, str | None] = Setting(word, None)
     """debootstrap: such as ``minbase``."""
     components: Setting[str | Sequence[str], str | None] = Setting(_components, None)
@@ -77,21 +125,40 @@ class Bootstrap(Section):
     debian_release: Setting[str, str | None] = Setting(word, None)
     """debootstrap: such as ``bookworm``."""
     mirror_url: Setting[str, str | None] = Setting(word, None)
-    """debootstrap: where to download from; the tool's own choice unless set."""
+    """debootstrap: where to download from; the host's own mirror of that distribution unless set."""
     keyring: Setting[StrPath, str | None] = Setting(host_path, None)
     """debootstrap: host path of the keyring."""
+    tool: Setting[Literal["debootstrap", "mmdebstrap"], str] = Setting(_tool, "debootstrap")
+    """debootstrap: the program that does it; mmdebstrap is the faster one."""
 
     git_url: Setting[StrPath, str | None] = Setting(_git_url, None)
     """git: what to clone: a URL, or a path on the host."""
     git_options: Setting[Sequence[str], tuple[str, ...]] = Setting(_words, ())
     """git: options of ``git clone``."""
+    git_branch: Setting[str, str | None] = Setting(word, None)
+    """git: the branch or tag; the repository's own choice unless set."""
+    git_depth: Setting[int, int | None] = Setting(between(1, 2**31 - 1), None)
+    """git: how many commits of the history are fetched; all unless set."""
+    git_submodules: Setting[bool, bool] = Setting(boolean, False)
+    """git: fetch the submodules too, from wherever the repository says."""
 
-    archive_path: Setting[StrPath, str | None] = Setting(host_path, None)
-    """tarball: host path of the archive (gz, bz2, xz, zst, or plain)."""
+    archive_path: Setting[StrPath, str | None] = Setting(_archive, None)
+    """tarball: host path or url of the archive (gz, bz2, xz, zst, or plain)."""
+    sha256: Setting[str, str | None] = Setting(_sha256, None)
+    """tarball: what the archive must have; needed for http without s."""
     tar_options: Setting[Sequence[str], tuple[str, ...]] = Setting(_words, ())
     """tarball: further options of tar."""
     allow_devices: Setting[bool, bool] = Setting(boolean, False)
-    """tarball: unpack device nodes too."""
+    """tarball, oci: unpack device nodes too."""
+    max_size: Setting[int | str, int | None] = Setting(_size, None)
+    """tarball, oci: the most that an archive or layer may hold, such as ``"20G"``; what is free unless set."""
+    timeout_sec: Setting[int, int] = Setting(between(1, 10**7, "a number of seconds"), 3600)
+    """tarball, oci: how long unpacking an archive or layer may take."""
+
+    image: Setting[str, str | None] = Setting(_image, None)
+    """oci: ``docker://HOST/NAME:TAG``, ``oci:DIRECTORY:TAG``, ``oci-archive:FILE`` or ``docker-archive:FILE``."""
+    tls_verify: Setting[bool, bool] = Setting(boolean, True)
+    """oci: False talks to a registry by plain HTTP, or without checking its certificate."""
 
     code: Setting[str | Callable[[str], object], str | Callable[[str], object] | None] = Setting(_code, None)
     """shell: a script for ``/bin/sh -xe``; python: code, or a function of the directory to fill."""

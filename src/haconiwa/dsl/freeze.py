@@ -45,11 +45,20 @@ def freeze(barn: Definition) -> BarnSpec:
         file=barn._load.real_file,
         name=barn.name,
         container_pid_file=(barn.container_pid_file or "") if children else "",
-        containers=tuple(_container(child, daemon) for child in children or [barn]),
+        containers=tuple(_with_image(_container(child, daemon)) for child in children or [barn]),
         daemonize=daemon,
         validate_real_id=barn._values.get("validate_real_id"),
         hooks=tuple(hook for hook in _hooks(barn) if hook.point in BARN_POINTS),
     )
+
+
+def _with_image(spec: ContainerSpec) -> ContainerSpec:
+    """With the defaults of the image that the root was made from, which are known once it is there."""
+    if spec.bootstrap is None or spec.bootstrap.strategy != "oci":
+        return spec
+    from haconiwa.host.image_record import with_recorded_image
+
+    return with_recorded_image(spec)
 
 
 def _hooks(container: Container) -> list[HookSpec]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 LATER = {
     "add_cgroup_hook", "add_readiness_hook", "apparmor", "apparmor_profile", "cgroup", "cgroup_name", "checkpoint",
     "network", "restart_policy", "seccomp", "selinux_context",
-    "bootstrap.tool", "namespace.map_ids",
+    "namespace.map_ids",
     "namespace.unshare(persist_in=)",
     'mount_independent("cgroup")',
     'add_general_hook("after_restore")', 'add_general_hook("before_restore")',

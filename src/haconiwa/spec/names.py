@@ -14,7 +14,7 @@ if TYPE_CHECKING:
         "NICE", "NOFILE", "NPROC", "RSS", "RTPRIO", "RTTIME", "SIGPENDING", "STACK",
     ]  # fmt: skip
     StrategyName = Literal[
-        "lxc", "lxc-create", "debootstrap", "git", "git-clone", "tarball", "unarchive", "shell", "python", "host"
+        "lxc", "lxc-create", "debootstrap", "git", "git-clone", "tarball", "unarchive", "oci", "shell", "python", "host"
     ]
     IndependentMount = Literal["procfs", "sysfs", "devtmpfs", "devpts", "shm", "mqueue"]
     BarnPoint = Literal["setup", "system_failure", "teardown"]
@@ -55,9 +55,10 @@ CAPABILITIES = (
 
 STRATEGIES = {
     "lxc": ("project_name", "os_type", "template_options"),
-    "debootstrap": ("arch", "variant", "components", "debian_release", "mirror_url", "keyring"),
-    "git": ("git_url", "git_options"),
-    "tarball": ("archive_path", "tar_options", "allow_devices"),
+    "debootstrap": ("arch", "variant", "components", "debian_release", "mirror_url", "keyring", "tool"),
+    "git": ("git_url", "git_options", "git_branch", "git_depth", "git_submodules"),
+    "tarball": ("archive_path", "sha256", "tar_options", "allow_devices", "max_size", "timeout_sec"),
+    "oci": ("image", "arch", "tls_verify", "allow_devices", "max_size", "timeout_sec"),
     "shell": ("code",),
     "python": ("code",),
     "host": ("paths", "extra"),
@@ -71,6 +72,7 @@ REQUIRED_OPTIONS = {
     "debootstrap": (),
     "git": ("git_url",),
     "tarball": ("archive_path",),
+    "oci": ("image",),
     "shell": ("code",),
     "python": ("code",),
     "host": (),

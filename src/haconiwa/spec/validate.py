@@ -91,6 +91,14 @@ def check_bootstrap(container: ContainerSpec) -> Iterator[Problem]:
         yield Problem('bootstrap.code: the strategy "shell" takes a script', where, 'a function needs "python"')
 
 
+def check_download(container: ContainerSpec) -> Iterator[Problem]:
+    """What comes over the network in the clear is known beforehand."""
+    options = container.bootstrap.options if container.bootstrap else {}
+    if str(options.get("archive_path", "")).lower().startswith("http://") and not options.get("sha256"):
+        where = _set_at(container, "bootstrap.archive_path")
+        yield Problem("bootstrap.sha256: an archive by http needs it", where, "or use https")
+
+
 def check_provision(container: ContainerSpec) -> Iterator[Problem]:
     """The steps have names of their own, so that one can be chosen."""
     seen = set()
@@ -193,6 +201,7 @@ CHECKS = (
     check_host_names,
     check_needs_root,
     check_bootstrap,
+    check_download,
     check_provision,
     check_mounts,
     check_mount_options,

@@ -6,175 +6,24 @@ import gzip
 import io
 import os
 import stat
+import subprocess
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from haconiwa.build.create import create
 from haconiwa.errors import BuildError
-from tests.support.build import Recorder, container
+from tests.support.build import Recorder, container, write_image
+from tests.support.hostile import CASES, add, devices
 
-pytestmark = [pytest.mark.requires("root"), pytest.mark.timeout(30)]
-
-Fill = Callable[[tarfile.TarFile, str], None]
-
-REACHED = b"reached"
-
-
-def add(archive: tarfile.TarFile, name: str, content: bytes = REACHED, **fields: object) -> None:
-    member = tarfile.TarInfo(name)
-    member.size = len(content)
-    for key, value in fields.items():
-        setattr(member, key, value)
-    archive.addfile(member, io.BytesIO(content))
-
-
-def link(archive: tarfile.TarFile, name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> None:
-    add(archive, name, b"", type=kind, linkname=target)
-
-
-def directory(archive: tarfile.TarFile, name: str, mode: int = 0o755) -> None:
-    add(archive, name, b"", type=tarfile.DIRTYPE, mode=mode)
-
-
-def dot_dot(archive: tarfile.TarFile, _outside: str) -> None:
-    add(archive, "../outside/file")
-    add(archive, "../../outside/file")
-    add(archive, "x/../../../outside/file")
-
-
-def absolute(archive: tarfile.TarFile, outside: str) -> None:
-    add(archive, f"{outside}/file")
-
-
-def absolute_link(archive: tarfile.TarFile, outside: str) -> None:
-    link(archive, "x", outside)
-    add(archive, "x/file")
-
-
-def relative_link(archive: tarfile.TarFile, _outside: str) -> None:
-    link(archive, "x", "../../outside")
-    add(archive, "x/file")
-
-
-def chain_of_links(archive: tarfile.TarFile, _outside: str) -> None:
-    directory(archive, "a")
-    directory(archive, "a/b")
-    link(archive, "a/b/up", "..")
-    link(archive, "up", "a/b/up/..")
-    link(archive, "out", "up/../../outside")
-    add(archive, "out/file")
-
-
-def hard_link(archive: tarfile.TarFile, outside: str) -> None:
-    link(archive, "x", f"{outside}/file", tarfile.LNKTYPE)
-    add(archive, "x")
-    link(archive, "y", "../../outside/file", tarfile.LNKTYPE)
-    add(archive, "y")
-
-
-def hard_link_to_link(archive: tarfile.TarFile, outside: str) -> None:
-    link(archive, "x", f"{outside}/file")
-    link(archive, "y", "x", tarfile.LNKTYPE)
-    add(archive, "y")
-
-
-def link_as_root(archive: tarfile.TarFile, outside: str) -> None:
-    link(archive, ".", outside)
-    link(archive, "./", outside)
-    add(archive, "./file")
-
-
-def link_then_file(archive: tarfile.TarFile, outside: str) -> None:
-    link(archive, "x", f"{outside}/file")
-    add(archive, "x")
-
-
-def mode_through_link(archive: tarfile.TarFile, outside: str) -> None:
-    link(archive, "x", outside)
-    directory(archive, "x", 0o777)
-    directory(archive, "./x/", 0o7777)
-
-
-def directory_becomes_link(archive: tarfile.TarFile, outside: str) -> None:
-    directory(archive, "x")
-    link(archive, "x", outside)
-    add(archive, "x/file")
-    link(archive, "x", outside)
-    add(archive, "x/file")
-
-
-def long_chain_of_links(archive: tarfile.TarFile, _outside: str) -> None:
-    """Ends above PATH_MAX, where a check by path gives up and a write does not."""
-    path = ""
-    for step in "abcdefghijklmnop":
-        part = os.path.join(path, "d" * 247)
-        directory(archive, part)
-        link(archive, os.path.join(path, step), "d" * 247)
-        path = part
-    linked = "/".join("abcdefghijklmnop") + "/" + "l" * 254
-    link(archive, linked, "../" * 16)
-    link(archive, "escape", f"{linked}/../../outside")
-    link(archive, "flag", "escape/file", tarfile.LNKTYPE)
-    add(archive, "flag")
-    add(archive, "escape/file")
-
-
-def devices(archive: tarfile.TarFile, _outside: str) -> None:
-    add(archive, "null", b"", type=tarfile.CHRTYPE, devmajor=1, devminor=3)
-    add(archive, "disk", b"", type=tarfile.BLKTYPE, devmajor=8, devminor=0)
-    directory(archive, "dev")
-    add(archive, "dev/mem", b"", type=tarfile.CHRTYPE, devmajor=1, devminor=1)
-    add(archive, "file")
-
-
-def fifo_then_file(archive: tarfile.TarFile, _outside: str) -> None:
-    directory(archive, "etc")
-    add(archive, "etc/passwd", b"", type=tarfile.FIFOTYPE)
-    add(archive, "etc/group", b"", type=tarfile.FIFOTYPE)
-    add(archive, "etc/group")
-
-
-def setuid(archive: tarfile.TarFile, _outside: str) -> None:
-    add(archive, "su", mode=0o6755)
-
-
-def huge_owner(archive: tarfile.TarFile, _outside: str) -> None:
-    add(archive, "x", uid=2**32, gid=2**32 + 1)
-
-
-def odd_names(archive: tarfile.TarFile, _outside: str) -> None:
-    for name in ("a\nb", "\x1b[2J", "-rf", "--checkpoint-action=exec=touch outside", "$(touch y)", "x" * 300):
-        add(archive, name)
-    add(archive, "../\x1b[31m\nred")
-
-
-def trusted_attributes(archive: tarfile.TarFile, _outside: str) -> None:
-    attributes = {"SCHILY.xattr.trusted.overlay.opaque": "y", "SCHILY.xattr.user.x": "y", "no.such.keyword": "1"}
-    add(archive, "x", pax_headers=attributes)
-
-
-def sparse_of_an_exabyte(archive: tarfile.TarFile, _outside: str) -> None:
-    headers = {
-        "GNU.sparse.major": "1",
-        "GNU.sparse.minor": "0",
-        "GNU.sparse.name": "x",
-        "GNU.sparse.realsize": str(2**60),
-    }
-    content = f"1\n{2**60 - 512}\n512\n".encode().ljust(512, b"\0") + bytes(512)
-    add(archive, "x", content, pax_headers=headers)
-
-
-CASES: dict[str, Fill] = {
-    function.__name__: function
-    for function in (
-        dot_dot, absolute, absolute_link, relative_link, chain_of_links, hard_link, hard_link_to_link, link_as_root,
-        link_then_file, mode_through_link, directory_becomes_link, long_chain_of_links, devices, fifo_then_file, setuid,
-        huge_owner, odd_names, trusted_attributes, sparse_of_an_exabyte,
-    )
-}  # fmt: skip
+pytestmark = [
+    pytest.mark.requires("root"),
+    pytest.mark.timeout(30),
+    pytest.mark.usefixtures("run_dirs"),
+]
 
 
 @pytest.fixture
@@ -191,14 +40,20 @@ def state_of(outside: Path) -> object:
     return entries, outside.stat().st_mode, (outside / "file").read_bytes(), sorted(os.listdir(outside.parent))
 
 
-def unpack(tmp_path: Path, content: bytes) -> tuple[Recorder, BuildError | None]:
+def unpack(
+    tmp_path: Path, content: bytes, strategy: str = "tarball", **options: Any
+) -> tuple[Recorder, BuildError | None]:
     """Unpack an archive from somewhere else and check what holds for every archive."""
     path = tmp_path.with_name(tmp_path.name + "-archive")
-    path.write_bytes(content)
+    if strategy == "oci":
+        options["image"] = f"oci:{write_image(path, [content])}:image"
+    else:
+        path.write_bytes(content)
+        options["archive_path"] = str(path)
     report = Recorder()
     failure = None
     try:
-        create(container(tmp_path / "web", "tarball", archive_path=str(path)), report)
+        create(container(tmp_path / "web", strategy, **options), report)
     except BuildError as error:
         failure = error
         assert not (tmp_path / "web").exists()
@@ -213,14 +68,32 @@ def devices_below(root: Path) -> list[str]:
     return [path for path in found if stat.S_ISCHR(os.lstat(path).st_mode) or stat.S_ISBLK(os.lstat(path).st_mode)]
 
 
+def _zstd(content: bytes) -> bytes:
+    return subprocess.run(["zstd", "-q"], input=content, capture_output=True, check=True).stdout
+
+
+PATHS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
+    "tar": ("tarball", bytes),
+    "gzip": ("tarball", gzip.compress),
+    "zstd": ("tarball", _zstd),
+    "layer": ("oci", gzip.compress),
+}
+"""The ways in which an archive comes to be unpacked: the strategy, and what is done with the bytes before."""
+
+
+@pytest.mark.requires("zstd", "skopeo")
 @pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT], ids=["gnu", "pax"])
+@pytest.mark.parametrize(
+    "path", ["tar", "layer", *(pytest.param(path, marks=pytest.mark.slow) for path in ("gzip", "zstd"))]
+)
 @pytest.mark.parametrize("name", CASES)
-def test_nothing_outside_changes(tmp_path: Path, outside: Path, name: str, form: int) -> None:
+def test_nothing_outside_changes(tmp_path: Path, outside: Path, name: str, path: str, form: int) -> None:
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w", format=form) as archive:
         CASES[name](archive, str(outside))
     before = state_of(outside)
-    _, failure = unpack(tmp_path, content.getvalue())
+    strategy, pack = PATHS[path]
+    _, failure = unpack(tmp_path, pack(content.getvalue()), strategy)
     for left in ("web", ".web.haconiwa.json"):
         if failure is None:
             os.rename(tmp_path / left, tmp_path.with_name(f"{tmp_path.name}{left}"))
@@ -237,6 +110,8 @@ def test_what_leaves_the_root_is_refused_by_name(tmp_path: Path, outside: Path, 
     assert failure is not None
     assert failure.status == 2
     assert any("file" in text or "escape" in text for text in report.texts())
+    assert failure.what == f'cannot unpack "{tmp_path}-archive"'
+    assert "file" in failure.why or "escape" in failure.why
 
 
 def test_devices_are_left_out_by_name(tmp_path: Path, outside: Path) -> None:
@@ -281,6 +156,34 @@ def test_a_member_larger_than_the_archive_is_refused(tmp_path: Path) -> None:
     member.size = 2**62
     _, failure = unpack(tmp_path, member.tobuf(tarfile.GNU_FORMAT))
     assert failure is not None
+
+
+@pytest.mark.parametrize("strategy", ["tarball", "oci"])
+def test_a_bomb_is_stopped_at_its_limit(tmp_path: Path, strategy: str) -> None:
+    member = tarfile.TarInfo("zeros")
+    member.size = 8 << 30
+    content = gzip.compress(member.tobuf(tarfile.GNU_FORMAT)) + gzip.compress(bytes(1 << 20)) * 8192
+    _, failure = unpack(tmp_path, content, strategy, max_size=16 << 20)
+    assert failure is not None
+    assert failure.why == "it holds more than 16 MiB"
+    assert os.listdir(tmp_path) == []
+
+
+def test_unpacking_ends_in_time(tmp_path: Path) -> None:
+    options = ("--to-command=mkfifo /unpack/never; read forever < /unpack/never",)
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as archive:
+        add(archive, "file")
+    _, failure = unpack(tmp_path, content.getvalue(), tar_options=options, timeout_sec=0.2)
+    assert failure is not None
+    assert failure.why == "it takes more than 0.2 s"
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("/dev/zero", path)])
+def test_what_is_no_regular_file_is_refused(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "archive")
+    with pytest.raises(BuildError, match="it is no regular file"):
+        create(container(tmp_path / "web", "tarball", archive_path=str(tmp_path / "archive")), Recorder())
 
 
 def test_tar_cannot_run_what_is_outside_and_sees_no_host(tmp_path: Path, outside: Path) -> None:

@@ -28,7 +28,7 @@ RECORDED = [
     ("c.namespace.unshare = 'pid'", "namespace.unshare: is called, not assigned; write namespace.unshare(…)"),
     ("c.namespace = {}", "namespace: is a section and cannot be assigned; set what is in it"),
     ("c.seccomp = 'x'", "seccomp: this version of haconiwa does not have it yet"),
-    ("c.bootstrap.tool = 'x'", "bootstrap.tool: this version of haconiwa does not have it yet"),
+    ("c.bootstrap.toool = 'x'", 'unknown name "bootstrap.toool"; did you mean "tool"?'),
     ("del c.name", "name: cannot be deleted"),
     ("del c.zzz", "zzz: cannot be deleted"),
     ("setattr(c, 'a\\x1b', 1)", 'unknown name "a\\x1b"'),

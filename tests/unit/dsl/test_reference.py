@@ -15,7 +15,7 @@ from haconiwa.spec.model import HOOK_POINTS, BarnSpec
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "haco-file.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-NAMED = set(re.findall(r"[a-z_]{2,}", PAGE))
+NAMED = set(re.findall(r"[a-z_][a-z_0-9]+", PAGE))
 
 
 @pytest.mark.parametrize("kind", [Definition, *SECTIONS, Configuration])

@@ -11,16 +11,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Protocol
 
+    from haconiwa.spec.image import ImageSpec
+
     class Strategy(Protocol):
         """A module of this package."""
 
         LABEL: str
 
-        def bootstrap(self, job: Job) -> None:
-            """Fill the job's root."""
+        def bootstrap(self, job: Job) -> ImageSpec | None:
+            """Fill the job's root; what is returned was said by an image about running it."""
 
 
-NAMES = ("lxc", "debootstrap", "git", "tarball", "shell", "python", "host")
+NAMES = ("lxc", "debootstrap", "git", "tarball", "oci", "shell", "python", "host")
 
 
 def load_strategy(name: str) -> Strategy:

@@ -1,8 +1,9 @@
-"""``debootstrap``: a Debian or Ubuntu from its packages."""
+"""``debootstrap``: a Debian or Ubuntu from its packages, by debootstrap or mmdebstrap."""
 
 from __future__ import annotations
 
 from haconiwa.build.job import Job
+from haconiwa.host.apt import host_mirror
 from haconiwa.host.programs import find_program, run_program
 
 LABEL = "debootstrap"
@@ -13,19 +14,28 @@ _DEFAULT_VARIANT = "minbase"
 
 def arguments(job: Job) -> list[str]:
     """The command line after the program; what is not set is left to the tool, except for release and variant."""
+    is_new = _tool(job) == "mmdebstrap"
     options = {
-        "--arch": job.text("arch", ""),
+        "--architectures" if is_new else "--arch": job.text("arch", ""),
         "--variant": job.text("variant", _DEFAULT_VARIANT),
         "--components": job.text("components", ""),
         "--keyring": job.text("keyring", ""),
     }
-    positional = [job.text("debian_release", _DEFAULT_RELEASE), job.root, job.text("mirror_url", "")]
+    release = job.text("debian_release", _DEFAULT_RELEASE)
+    positional = [release, job.root, job.text("mirror_url", "") or host_mirror(release)]
     for word in positional:
         if word.startswith("-"):  # debootstrap knows no "--"
             raise job.refuse(f'"{word}" would be an option of debootstrap')
-    return [f"{option}={value}" for option, value in options.items() if value] + [word for word in positional if word]
+    chosen = [f"{option}={value}" for option, value in options.items() if value]
+    if is_new:
+        chosen = ["--mode=root", "--format=directory", *chosen]
+    return chosen + [word for word in positional if word]
 
 
 def bootstrap(job: Job) -> None:
-    """Run debootstrap; its mounts of /proc and /sys stay in a mount namespace of its own."""
-    run_program([find_program("debootstrap"), *arguments(job)], job.line)
+    """Run the tool; its mounts of /proc and /sys stay in a mount namespace of its own."""
+    run_program([find_program(_tool(job)), *arguments(job)], job.line)
+
+
+def _tool(job: Job) -> str:
+    return job.text("tool", "debootstrap")

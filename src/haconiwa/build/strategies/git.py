@@ -1,13 +1,12 @@
 """``git``: a clone is the root file system.
 
-A repository may be hostile, and git has many ways to run commands: only harmless transports and options pass, no
-submodule is fetched and no hook of a template is installed.
+A repository may be hostile, and git has many ways to run commands: only harmless transports and options pass, no hook
+of a template is installed, and submodules are fetched only when that is asked for.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 from haconiwa.build.job import Job
 from haconiwa.host.programs import find_program, run_program
@@ -15,7 +14,6 @@ from haconiwa.host.programs import find_program, run_program
 LABEL = "git clone"
 
 _PROTOCOLS = ("file", "git", "http", "https", "ssh")
-_ENVIRON: Mapping[str, str] = {"GIT_ALLOW_PROTOCOL": ":".join(_PROTOCOLS), "GIT_TERMINAL_PROMPT": "0"}
 _SETTINGS = ("core.hooksPath=/dev/null", "core.fsmonitor=false", "submodule.recurse=false")
 
 _FLAGS = frozenset(
@@ -34,9 +32,20 @@ def arguments(job: Job) -> list[str]:
         ConfigError: A url or an option through which git would run commands or write elsewhere, or that it lacks.
     """
     settings = [word for setting in _SETTINGS for word in ("-c", setting)]
-    return [
-        *settings, "clone", "--no-recurse-submodules", "--template=", *_options(job), "--", _url(job), job.root,
-    ]  # fmt: skip
+    own = []
+    if branch := job.text("git_branch", ""):
+        own.append(f"--branch={branch}")
+    if depth := job.bootstrap.options.get("git_depth"):
+        own.append(f"--depth={depth}")
+    own.append("--recurse-submodules" if job.bootstrap.options.get("git_submodules") else "--no-recurse-submodules")
+    return [*settings, "clone", "--template=", *own, *_options(job), "--", _url(job), job.root]
+
+
+def environment(job: Job) -> dict[str, str]:
+    """Of git: a repository from elsewhere must not get submodules from this machine's files."""
+    is_local = _url(job).startswith(("/", "file:"))
+    protocols = [name for name in _PROTOCOLS if name != "file" or is_local]
+    return {"GIT_ALLOW_PROTOCOL": ":".join(protocols), "GIT_TERMINAL_PROMPT": "0"}
 
 
 def _url(job: Job) -> str:
@@ -74,4 +83,4 @@ def _options(job: Job) -> list[str]:
 
 def bootstrap(job: Job) -> None:
     """Clone into the directory."""
-    run_program([find_program("git"), *arguments(job)], job.line, environ=_ENVIRON)
+    run_program([find_program("git"), *arguments(job)], job.line, environ=environment(job))

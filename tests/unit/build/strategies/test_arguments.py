@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haconiwa.build.strategies import NAMES, debootstrap, git, load_strategy, lxc, tarball
+from haconiwa.build import unpack
+from haconiwa.build.strategies import NAMES, debootstrap, git, load_strategy, lxc, oci
 from haconiwa.errors import ConfigError, HostError
 from tests.support.build import job
 
@@ -84,8 +85,19 @@ def test_debootstrap_command_line() -> None:
     ]
 
 
-def test_debootstrap_defaults_leave_the_mirror_to_the_tool() -> None:
-    assert debootstrap.arguments(job("debootstrap")) == ["--variant=minbase", "stable", ROOT]
+def test_debootstrap_defaults() -> None:
+    assert debootstrap.arguments(job("debootstrap"))[:3] == ["--variant=minbase", "stable", ROOT]
+
+
+def test_debootstrap_leaves_a_release_that_this_machine_has_no_mirror_for_to_the_tool() -> None:
+    assert debootstrap.arguments(job("debootstrap", debian_release="no-such"))[1:] == ["no-such", ROOT]
+
+
+def test_mmdebstrap_command_line() -> None:
+    asked = job("debootstrap", tool="mmdebstrap", arch="arm64", debian_release="x", mirror_url="http://m/debian")
+    assert debootstrap.arguments(asked) == [
+        "--mode=root", "--format=directory", "--architectures=arm64", "--variant=minbase", "x", ROOT, "http://m/debian",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("option", ["debian_release", "mirror_url"])
@@ -99,9 +111,27 @@ def test_git_command_line() -> None:
     clone = line.index("clone")
     assert set(line[1:clone:2]) == {"core.hooksPath=/dev/null", "core.fsmonitor=false", "submodule.recurse=false"}
     assert line[clone:] == [
-        "clone", "--no-recurse-submodules", "--template=", "--depth", "1", "-b", "main",
+        "clone", "--template=", "--no-recurse-submodules", "--depth", "1", "-b", "main",
         "--", "https://git.example/root.git", ROOT,
     ]  # fmt: skip
+
+
+def test_git_branch_depth_and_submodules() -> None:
+    asked = job("git", git_url="https://h/x", git_branch="v1", git_depth=1, git_submodules=True)
+    line = git.arguments(asked)
+    assert line[line.index("--template=") + 1 : line.index("--")] == [
+        "--branch=v1",
+        "--depth=1",
+        "--recurse-submodules",
+    ]
+
+
+@pytest.mark.parametrize(("url", "local"), [("https://h/x", False), ("/srv/x", True), ("file:///srv/x", True)])
+def test_git_submodules_of_a_repository_from_elsewhere_are_not_local(url: str, local: bool) -> None:
+    allowed = git.environment(job("git", git_url=url))["GIT_ALLOW_PROTOCOL"].split(":")
+    assert ("file" in allowed) is local
+    assert {"http", "https", "ssh", "git"} <= {*allowed}
+    assert "ext" not in allowed
 
 
 @pytest.mark.parametrize(
@@ -149,7 +179,7 @@ def test_git_never_takes_a_word_that_it_does_not_know(options: list[str]) -> Non
         line = git.arguments(job("git", git_url="/srv/x", git_options=options))
     except ConfigError:
         return
-    taken = line[line.index("--template=") + 1 : line.index("--")]
+    taken = line[line.index("--no-recurse-submodules") + 1 : line.index("--")]
     assert taken == options
     assert all(not word.startswith("-") or word.partition("=")[0] in git._FLAGS | git._WITH_VALUE for word in taken)
 
@@ -157,20 +187,31 @@ def test_git_never_takes_a_word_that_it_does_not_know(options: list[str]) -> Non
 @pytest.mark.parametrize(
     ("beginning", "expected"),
     [
-        (b"\x1f\x8b\x08\0", ("gzip", "--gzip")),
-        (b"BZh91AY", ("bzip2", "--bzip2")),
-        (b"\xfd7zXZ\0\0", ("xz", "--xz")),
-        (b"\x28\xb5\x2f\xfd\x04", ("zstd", "--zstd")),
-        (b"./\0\0\0\0", None),
-        (b"", None),
+        (b"\x1f\x8b\x08\0", "gzip"),
+        (b"BZh91AY", "bzip2"),
+        (b"\xfd7zXZ\0\0", "xz"),
+        (b"\x28\xb5\x2f\xfd\x04", "zstd"),
+        (b"./\0\0\0\0", ""),
+        (b"", ""),
     ],
 )
-def test_compression_is_told_by_content(beginning: bytes, expected: object) -> None:
-    assert tarball.decompressor(beginning) == expected
+def test_compression_is_told_by_content(beginning: bytes, expected: str) -> None:
+    assert unpack.decompressor(beginning) == expected
 
 
 def test_tar_command_line() -> None:
-    line = tarball.arguments(["--xz"], ["--strip-components=1"])
-    assert line[:2] == ["--extract", "--xz"]
+    line = unpack.arguments(["--strip-components=1"])
+    assert line[0] == "--extract"
     assert line[-2:] == ["--strip-components=1", "--file=-"]
     assert "--absolute-names" not in line
+
+
+def test_skopeo_command_line() -> None:
+    asked = job("oci", image="docker://registry.example/x:1", arch="arm64", tls_verify=False)
+    line = oci.arguments(asked, "/s/image")
+    assert line[-2:] == ["docker://registry.example/x:1", "oci:/s/image:image"]
+    assert {"--override-arch=arm64", "--src-tls-verify=false"} <= {*line}
+
+
+def test_skopeo_verifies_unless_told_otherwise() -> None:
+    assert "--src-tls-verify=false" not in oci.arguments(job("oci", image="docker://h/x"), "/s/image")

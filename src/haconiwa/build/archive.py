@@ -1,0 +1,255 @@
+"""Writing a root file system to an archive that `tarball`, `oci` and other tools read back.
+
+The same root gives the same bytes: members are sorted, owners are numbers, and nothing of the moment gets in. Times
+later than SOURCE_DATE_EPOCH, where it is set, become that.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from haconiwa.build import image_layout
+from haconiwa.build.failures import subject_of
+from haconiwa.build.place import Place, locked
+from haconiwa.build.report import Report
+from haconiwa.errors import BuildError, ConfigError, HostError, Problem
+from haconiwa.host.pipeline import run_pipeline
+from haconiwa.host.programs import find_program, program_environment, run_checked, run_program
+from haconiwa.host.sizes import show_size
+from haconiwa.kernel.mount import MS, mount
+from haconiwa.spec.model import ContainerSpec
+
+TYPES = ("none", "gzip", "bzip2", "xz", "zstd", "squashfs", "oci")
+"""What an archive can be; ``none`` is a plain tar, ``oci`` a directory with an image in it."""
+
+EXTENSIONS = {
+    ".tar": "none", ".tar.gz": "gzip", ".tgz": "gzip", ".tar.bz2": "bzip2", ".tar.xz": "xz", ".tar.zst": "zstd",
+    ".squashfs": "squashfs", ".sqfs": "squashfs",
+}  # fmt: skip
+
+_COMPRESSORS = {
+    "gzip": (("pigz", "-nm"), ("gzip", "-n")),
+    "bzip2": (("lbzip2",), ("bzip2",)),
+    "xz": (("xz", "-T0"),),
+    "zstd": (("zstd", "-qT0"),),
+}
+"""The first that is installed is used; those that use every processor come first."""
+
+_CHUNK = 1 << 20
+_CHANGED = 1  # tar's status when a file changed while it was read
+_DIGITS = re.compile(r"[0-9]{1,11}")
+
+
+def archive_type(path: str) -> str:
+    """What an archive at this path should be, by its extension; empty when that says nothing."""
+    return next((kind for extension, kind in EXTENSIONS.items() if path.lower().endswith(extension)), "")
+
+
+def source_date() -> int | None:
+    """SOURCE_DATE_EPOCH: seconds since 1970 that no time in an archive is later than.
+
+    Raises:
+        ConfigError: It is no number.
+    """
+    text = os.environ.get("SOURCE_DATE_EPOCH")
+    if not text:
+        return None
+    if not _DIGITS.fullmatch(text):
+        raise ConfigError(Problem(f'SOURCE_DATE_EPOCH is "{text}", which is no number of seconds'))
+    return int(text)
+
+
+def archive(
+    spec: ContainerSpec,
+    path: str,
+    kind: str,
+    report: Report,
+    *,
+    options: Sequence[str] = (),
+    verbose: bool = False,
+    dry_run: bool = False,
+) -> int:
+    """Write the root file system of a container to an archive.
+
+    Args:
+        spec: The container; nothing that is mounted in its root gets in.
+        path: Host path of the archive. It is written beside and renamed when it is complete.
+        kind: One of `TYPES`.
+        report: Is told what happens.
+        options: Further options of tar, or of mksquashfs.
+        verbose: Report each member.
+        dry_run: Only find out the size.
+
+    Returns:
+        The size in bytes.
+
+    Raises:
+        ConfigError: The container has no root file system.
+        BuildError: There is none, something else is at the path, or the root changed meanwhile.
+        HostError: A program is missing.
+    """
+    if spec.rootfs is None:
+        raise ConfigError(Problem(f"{spec.name}: chroot_to is not set, there is nothing to archive"))
+    place = Place(spec.rootfs.path)
+    if not os.path.isdir(place.root):
+        hint = "run haconiwa create with the haco file first"
+        raise BuildError(f'there is no root file system at "{place.root}"', subject=spec.name, hint=hint)
+    path = os.path.abspath(path)
+    _refuse_path(path, place, kind)
+    writer = _Writer(place.root, options, verbose=verbose, report=report)
+    with subject_of(spec.name, path), locked(place):
+        if dry_run and kind != "squashfs":
+            return writer.measure("gzip" if kind == "oci" else kind)
+        return _write_beside(path, dry_run, lambda beside: writer.write(spec, beside, kind))
+
+
+def _refuse_path(path: str, place: Place, kind: str) -> None:
+    if os.path.realpath(path).startswith(place.root + "/"):
+        raise BuildError(f'cannot write "{path}"', why="it lies in the root file system itself")
+    if os.path.isdir(path) and (kind != "oci" or os.listdir(path)):
+        why = "it is a directory that is not empty" if kind == "oci" else "it is a directory"
+        raise BuildError(f'cannot write "{path}"', why=why)
+
+
+def _write_beside(path: str, dry_run: bool, write: Callable[[str], None]) -> int:
+    """Write under another name and rename, so that there is a whole archive or none."""
+    beside = f"{path}.partial-{os.getpid()}"
+    try:
+        write(beside)
+        size = _size(beside)
+        if not dry_run:
+            os.rename(beside, path)
+    finally:
+        if os.path.isdir(beside):
+            shutil.rmtree(beside)
+        elif os.path.exists(beside):
+            os.unlink(beside)
+    return size
+
+
+def _size(path: str) -> int:
+    if not os.path.isdir(path):
+        return os.path.getsize(path)
+    return sum(os.path.getsize(os.path.join(folder, name)) for folder, _, names in os.walk(path) for name in names)
+
+
+class _Writer:
+    """Writes one root in any form.
+
+    Args:
+        root: Absolute host path.
+        options: The user's, for tar or mksquashfs.
+        verbose: Report each member.
+        report: Who is told.
+    """
+
+    def __init__(self, root: str, options: Sequence[str], *, verbose: bool, report: Report) -> None:
+        self._root = root
+        self._options = options
+        self._verbose = verbose
+        self._report = report
+
+    def write(self, spec: ContainerSpec, path: str, kind: str) -> None:
+        """Make the archive at a path where nothing is."""
+        if kind == "squashfs":
+            run_program(self._squashfs(path), self._line)
+        elif kind == "oci":
+            image_layout.write(spec, path, lambda layer: self._tar_to(layer, "gzip"), source_date())
+        else:
+            self._tar_to(path, kind)
+
+    def measure(self, kind: str) -> int:
+        """How long a tar would be."""
+        counted_fd = os.memfd_create("size", os.MFD_CLOEXEC)
+        try:
+            self._run(kind, counted_fd, _write_length)
+            return int(os.pread(counted_fd, 32, 0))
+        finally:
+            os.close(counted_fd)
+
+    def _tar_to(self, path: str, kind: str) -> None:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        try:
+            self._run(kind, fd, _write_all)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def _run(self, kind: str, output_fd: int, consume: Callable[[int, int], None]) -> None:
+        """Run tar and a compressor; `consume` takes what comes from the one descriptor to the other."""
+        argv = self._tar()
+        commands = [argv] if kind == "none" else [argv, compressor(kind)]
+        environment = program_environment()
+
+        def work() -> int:
+            _forget_names()
+            return run_pipeline(commands, environment, lambda end_fd: consume(end_fd, output_fd))
+
+        try:
+            run_checked(work, self._line, argv=argv, hint="")
+        except BuildError as error:
+            if error.status == _CHANGED:
+                error.hint = "end what is at work in the root file system first: haconiwa stop"
+            raise
+
+    def _tar(self) -> list[str]:
+        names = ["--sort=name", "--numeric-owner", "--format=posix", "--one-file-system", "--sparse"]
+        names.append("--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime")
+        attributes = ["--acls", "--xattrs", "--xattrs-include=security.capability", "--xattrs-include=user.*"]
+        date = source_date()
+        times = [] if date is None else [f"--mtime=@{date}", "--clamp-mtime"]
+        verbose = ["--verbose"] if self._verbose else []
+        line = ["--create", *names, *attributes, *times, *verbose, *self._options]
+        return [find_program("tar"), *line, "--file=-", f"--directory={self._root}", "."]
+
+    def _squashfs(self, path: str) -> list[str]:
+        # without a date of its own the file system would carry the moment
+        line = [find_program("mksquashfs"), self._root, path, "-no-progress", "-noappend", "-one-file-system"]
+        return [*line, "-mkfs-time", str(source_date() or 0), *(["-info"] if self._verbose else []), *self._options]
+
+    def _line(self, text: str) -> None:
+        self._report.line("archive", text)
+
+
+def _forget_names() -> None:
+    """Let access lists, which tar writes as text, have numbers: it knows no user of this machine any more.
+
+    Runs in: a helper with a mount namespace of its own.
+    """
+    for path in ("/etc/passwd", "/etc/group", "/etc/nsswitch.conf"):
+        if os.path.exists(path):
+            mount("/dev/null", path, None, MS.BIND)
+
+
+def compressor(kind: str) -> list[str]:
+    """The command that compresses; it uses every processor where there is a program that can.
+
+    Raises:
+        HostError: None is installed.
+    """
+    *better, (name, *options) = _COMPRESSORS[kind]
+    for parallel, *its_options in better:
+        with suppress(HostError):
+            return [find_program(parallel), *its_options]
+    return [find_program(name), *options]
+
+
+def _write_all(source_fd: int, output_fd: int) -> None:
+    while os.splice(source_fd, output_fd, _CHUNK):
+        pass
+
+
+def _write_length(source_fd: int, output_fd: int) -> None:
+    size = 0
+    while chunk := os.read(source_fd, _CHUNK):
+        size += len(chunk)
+    os.pwrite(output_fd, str(size).encode(), 0)
+
+
+def describe_size(size: int) -> str:
+    """``45 MiB (47185920 bytes)``."""
+    return f"{show_size(size)} ({size} bytes)"

@@ -1,0 +1,256 @@
+"""Archives of a root: what they hold, that they are the same each time, and that they are read back identically."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from haconiwa.build.archive import TYPES, archive
+from haconiwa.build.create import create
+from haconiwa.build.place import Place, locked
+from haconiwa.errors import BuildError, ConfigError
+from haconiwa.spec.model import ContainerSpec, UserSpec
+from haconiwa.spec.record import replace
+from tests.conftest import RunDirs
+from tests.support.build import Recorder, container
+from tests.support.program import Program
+
+pytestmark = [pytest.mark.requires("root"), pytest.mark.usefixtures("run_dirs")]
+
+TARS = ["none", "gzip", "bzip2", "xz", "zstd"]
+CAP_NET_RAW = bytes.fromhex("0100000200200000000000000000000000000000")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A root file system with something of everything."""
+    path = tmp_path / "web"
+    (path / "etc/empty").mkdir(parents=True)
+    (path / "etc/passwd").write_text("root:x:0:0::/:\n" * 500, encoding="ascii")
+    (path / "link").symlink_to("/etc/passwd")
+    os.link(path / "etc/passwd", path / "hard")
+    (path / "su").write_bytes(os.urandom(5000))
+    os.chown(path / "su", 12, 34)
+    os.chmod(path / "su", 0o4751)
+    (path / "ping").touch()
+    os.setxattr(path / "ping", "security.capability", CAP_NET_RAW)
+    os.setxattr(path / "etc/passwd", "user.note", b"a\0b")
+    os.setxattr(path / "etc", "system.posix_acl_default", posix_acl())
+    with open(path / "sparse", "wb") as file:
+        file.truncate(64 << 20)
+        file.seek(32 << 20)
+        file.write(b"middle")
+    os.mkfifo(path / "fifo")
+    (path / "odd\n\x1b[2J\\ name \udce4").touch()
+    os.utime(path / "su", ns=(0, 1_234_567_890_123_456_789))
+    return path
+
+
+def posix_acl() -> bytes:
+    """u::rwx u:7:rw- g::r-x m::rwx o::---, see acl(5)."""
+    entries = [(1, 7, 2**32 - 1), (2, 6, 7), (4, 5, 2**32 - 1), (16, 7, 2**32 - 1), (32, 0, 2**32 - 1)]
+    return (2).to_bytes(4, "little") + b"".join(
+        tag.to_bytes(2, "little") + mode.to_bytes(2, "little") + owner.to_bytes(4, "little")
+        for tag, mode, owner in entries
+    )
+
+
+def content(top: Path) -> dict[str, object]:
+    """Everything about every file, by its path; hard links by the first of their names."""
+    found: dict[str, object] = {}
+    first: dict[int, str] = {}
+    for folder, directories, files in os.walk(top):
+        for name in sorted([*directories, *files, "."]):
+            path = os.path.normpath(os.path.join(folder, name))
+            status = os.lstat(path)
+            attributes = {
+                key: os.getxattr(path, key, follow_symlinks=False) for key in os.listxattr(path, follow_symlinks=False)
+            }
+            data = Path(path).read_bytes() if stat.S_ISREG(status.st_mode) else b""
+            shown = os.path.relpath(path, top)
+            found[shown] = (
+                status.st_mode, status.st_uid, status.st_gid, status.st_size * (not stat.S_ISDIR(status.st_mode)),
+                status.st_mtime_ns, attributes, hashlib.sha256(data).digest(),
+                os.readlink(path) if stat.S_ISLNK(status.st_mode) else "",
+                first.setdefault(status.st_ino, shown),
+            )  # fmt: skip
+    return found
+
+
+def web(root: Path, **changes: Any) -> ContainerSpec:
+    return replace(container(root), **changes)
+
+
+def strategy_for(path: Path, kind: str) -> dict[str, Any]:
+    if kind == "oci":
+        return {"strategy": "oci", "image": f"oci:{path}:latest"}
+    return {"strategy": "tarball", "archive_path": str(path)}
+
+
+@pytest.mark.requires("xz", "zstd", "skopeo")
+@pytest.mark.parametrize("kind", [*TARS, "oci"])
+def test_what_is_written_is_read_back_identically(root: Path, tmp_path: Path, kind: str) -> None:
+    written = tmp_path / "archive"
+    size = archive(web(root), str(written), kind, Recorder())
+    before = content(root)
+    again = tmp_path / "again"
+    create(container(again, **strategy_for(written, kind)), Recorder())
+    assert content(again) == before
+    assert os.stat(again / "sparse").st_blocks < 1000
+    if kind != "oci":
+        assert size == written.stat().st_size
+    assert archive(web(again), str(tmp_path / "second"), kind, Recorder()) == size
+    assert tree_bytes(tmp_path / "second") == tree_bytes(written)
+
+
+def tree_bytes(path: Path) -> dict[str, bytes]:
+    if path.is_file():
+        return {"": path.read_bytes()}
+    return {str(one.relative_to(path)): one.read_bytes() for one in path.rglob("*") if one.is_file()}
+
+
+@pytest.mark.requires("mksquashfs")
+def test_squashfs_is_the_same_each_time_and_keeps_everything(root: Path, tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        archive(web(root), str(tmp_path / name), "squashfs", Recorder())
+    assert tree_bytes(tmp_path / "first") == tree_bytes(tmp_path / "second")
+    unsquash: list[str | Path] = ["unsquashfs", "-d", tmp_path / "again", tmp_path / "first"]
+    subprocess.run(unsquash, check=True, capture_output=True, stdin=subprocess.DEVNULL)
+    assert coarse(content(tmp_path / "again")) == coarse(content(root))
+
+
+def coarse(found: dict[str, Any]) -> dict[str, list[object]]:
+    """What squashfs has: whole seconds, and no access lists."""
+    return {
+        path: [*values[:4], values[4] // 10**9, values[5].get("security.capability"), *values[6:]]
+        for path, values in found.items()
+    }
+
+
+@pytest.mark.requires("zstd")
+@pytest.mark.parametrize("kind", ["none", "zstd", "gzip"])
+def test_a_dry_run_tells_the_size_and_writes_nothing(root: Path, tmp_path: Path, kind: str) -> None:
+    size = archive(web(root), str(tmp_path / "a"), kind, Recorder(), dry_run=True)
+    assert not (tmp_path / "a").exists()
+    assert archive(web(root), str(tmp_path / "a"), kind, Recorder()) == size
+
+
+@pytest.mark.requires("mksquashfs")
+def test_a_dry_run_of_squashfs_leaves_nothing(root: Path, tmp_path: Path) -> None:
+    assert archive(web(root), str(tmp_path / "a"), "squashfs", Recorder(), dry_run=True) > 4000
+    assert os.listdir(tmp_path) == ["web"]
+
+
+def test_times_are_clamped_to_the_source_date(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1500000000")
+    archive(web(root), str(tmp_path / "a"), "none", Recorder())
+    listing = subprocess.run(
+        ["tar", "-tvf", tmp_path / "a", "--utc"], capture_output=True, text=True, check=True
+    ).stdout
+    times = {line.split()[3] for line in listing.splitlines()}
+    assert times == {"2017-07-14", "2009-02-13"}
+
+
+def test_a_source_date_that_is_none(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "today")
+    with pytest.raises(ConfigError, match="is no number of seconds"):
+        archive(web(root), str(tmp_path / "a"), "none", Recorder())
+
+
+def test_members_are_told_and_options_passed(root: Path, tmp_path: Path) -> None:
+    report = Recorder()
+    archive(web(root), str(tmp_path / "a"), "none", report, options=["--exclude=./etc/*"], verbose=True)
+    assert {"./etc/", "./su"} <= {*report.texts()}
+    assert "./etc/passwd" not in report.texts()
+    assert all(text.isprintable() for text in report.texts())
+
+
+@pytest.mark.requires("skopeo")
+def test_an_image_says_how_to_run_it(root: Path, tmp_path: Path) -> None:
+    environ, user = {"B": "2=3", "A": "1"}, UserSpec(uid="joe", gid=7)
+    spec = web(root, init_command=("/bin/x", "-v"), environ=environ, user=user, workdir="/srv")
+    archive(spec, str(tmp_path / "image"), "oci", Recorder())
+    command = ["skopeo", "inspect", "--config", f"oci:{tmp_path}/image:latest"]
+    config = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    assert config["config"] == {
+        "Cmd": ["/bin/x", "-v"], "Env": ["A=1", "B=2=3"], "User": "joe:7", "WorkingDir": "/srv",
+    }  # fmt: skip
+    assert config["os"] == "linux"
+    copied = ["skopeo", "--insecure-policy", "copy", command[-1], f"docker-archive:{tmp_path}/x.tar:x:1"]
+    subprocess.run(copied, capture_output=True, check=True)
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_an_interrupted_archive_leaves_nothing(root: Path, tmp_path: Path, kind: str) -> None:
+    class Interrupting(Recorder):
+        def line(self, prefix: str, text: str) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        archive(web(root), str(tmp_path / "a"), kind, Interrupting(), verbose=True)
+    assert os.listdir(tmp_path) == ["web"]
+
+
+def test_an_archive_is_replaced_at_once(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("older", encoding="ascii")
+    with pytest.raises(BuildError, match='"tar" failed'):
+        archive(web(root), str(tmp_path / "a"), "none", Recorder(), options=["--no-such-option"])
+    assert (tmp_path / "a").read_text(encoding="ascii") == "older"
+    archive(web(root), str(tmp_path / "a"), "none", Recorder())
+    assert (tmp_path / "a").stat().st_size > 5000
+
+
+def test_what_cannot_be_archived(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match="lies in the root file system itself"):
+        archive(web(root), str(root / "a.tar"), "none", Recorder())
+    with pytest.raises(BuildError, match="it is a directory"):
+        archive(web(root), str(tmp_path), "none", Recorder())
+    with pytest.raises(BuildError, match="it is a directory that is not empty"):
+        archive(web(root), str(tmp_path), "oci", Recorder())
+    with pytest.raises(BuildError, match="there is no root file system at"):
+        archive(web(tmp_path / "missing"), str(tmp_path / "a"), "none", Recorder())
+    with pytest.raises(ConfigError, match="chroot_to is not set"):
+        archive(web(root, rootfs=None), str(tmp_path / "a"), "none", Recorder())
+    with locked(Place(str(root))), pytest.raises(BuildError, match="cannot lock"):
+        archive(web(root), str(tmp_path / "a"), "none", Recorder())
+    with pytest.raises(BuildError, match=r"No such file or directory"):
+        archive(web(root), str(tmp_path / "no/a"), "none", Recorder())
+
+
+HACO = """
+from haconiwa import define
+with define() as config:
+    config.name = "web"
+    config.chroot_to({root!r})
+    with config.bootstrap as b:
+        b.strategy = "shell"
+        b.code = "mkdir bin; echo made > bin/file"
+    with config.provision as p:
+        p.run_python(lambda: open("/provisioned", "w").close())
+"""
+
+
+@pytest.mark.requires("zstd")
+def test_the_command(haconiwa: Program, run_dirs: RunDirs, haco_file: Any) -> None:
+    file = haco_file(HACO.format(root=str(run_dirs.base / "web")))
+    assert (
+        "there is no root file system"
+        in haconiwa("archive", file, "-d", run_dirs.base / "x.tar", "-n", expect=125).stderr
+    )
+    assert "does not say what type" in haconiwa("archive", file, "-d", run_dirs.base / "x", expect=2).stderr
+    done = haconiwa("archive", file, "-d", run_dirs.base / "x.tar.zst", "-v", "--tar-options=--exclude=./proc")
+    assert f"Archived web to {run_dirs.base}/x.tar.zst: " in done.stderr
+    assert "[archive]:          ./bin/file" in done.stderr
+    listing = subprocess.run(["tar", "-tf", run_dirs.base / "x.tar.zst"], capture_output=True, text=True, check=True)
+    assert {"./bin/file", "./provisioned"} <= {*listing.stdout.split()}
+    size = (run_dirs.base / "x.tar.zst").stat().st_size
+    again = haconiwa("archive", file, "-d", run_dirs.base / "y.tar.zst", "-n", "--tar-options=--exclude=./proc")
+    assert again.stdout.endswith(f"({size} bytes)\n")
+    assert not (run_dirs.base / "y.tar.zst").exists()
