@@ -5,6 +5,7 @@ Used by the marker ``requires`` and by scripts/setup, so nothing outside the sta
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import os
 import shutil
@@ -29,8 +30,10 @@ PROGRAMS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 """Words that stand for a program: its name, and the Debian packages that bring it."""
 
-HOST_WORDS = frozenset({"binfmt_misc", "cgroup1", "cgroup2", "sys_resource"})
+HOST_WORDS = frozenset({"apparmor", "binfmt_misc", "cgroup1", "cgroup2", "landlock", "sys_resource"})
 """Words for what no package can bring: a test that lacks one is skipped even where nothing else may be."""
+
+_LANDLOCK_CREATE_RULESET = 444  # on every machine
 
 
 def _succeeds(*command: str) -> bool:
@@ -57,6 +60,19 @@ def _has_capability(number: int) -> bool:
     return bool(int(effective, 16) >> number & 1)
 
 
+def _has_apparmor() -> bool:
+    try:
+        with open("/sys/module/apparmor/parameters/enabled", encoding="ascii") as enabled:
+            return enabled.read().strip() == "Y" and shutil.which("apparmor_parser") is not None
+    except OSError:
+        return False
+
+
+def _has_landlock() -> bool:
+    ask_version = 1
+    return int(ctypes.CDLL(None).syscall(_LANDLOCK_CREATE_RULESET, None, 0, ask_version)) > 0
+
+
 FEATURES: dict[str, Callable[[], bool]] = {
     "root": lambda: os.geteuid() == 0 and _unshares("--mount"),
     "userns": lambda: _succeeds("unshare", "--user", "--map-root-user", "true"),
@@ -64,6 +80,8 @@ FEATURES: dict[str, Callable[[], bool]] = {
     "netns": lambda: _unshares("--net"),
     "cgroup1": _has_cgroup1,
     "cgroup2": lambda: _mounted_at("/sys/fs/cgroup", "cgroup2"),
+    "apparmor": _has_apparmor,
+    "landlock": _has_landlock,
     "sys_resource": lambda: _has_capability(24),
 }
 """Words that stand for a right or a feature of the kernel: a probe that is true where it is there."""

@@ -48,6 +48,7 @@ with define() as barn:
     with barn.define() as c:
         c.name = "host"
         c.namespace.enter("ipc", "/proc/1/ns/ipc")
+        c.selinux_context = "system_u:system_r:container_t:s0"
         c.capabilities.reset_to_privileged()
         with c.bootstrap as b:
             b.strategy = "host"

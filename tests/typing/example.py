@@ -79,6 +79,20 @@ with define() as config:
 
     config.namespace.unshare("mount", "ipc", "uts", "pid", "user", "cgroup", "time")
     config.namespace.use_netns("blue")
+    config.namespace.unshare("ipc", persist_in=Path("/run/kept"))
+    config.namespace.set_time_offset(monotonic=5, boottime=-5)
+    config.apparmor = "garden"
+    config.apparmor_profile = "garden"
+    config.sysctl["net.ipv4.ip_forward"] = 1
+    config.oom_score_adj = 500
+    config.umask = 0o027
+    config.umask = "027"
+    config.personality = "linux32"
+    config.landlock.allow_read("/usr", root / "etc")
+    config.landlock.allow_write(Path("/tmp"))
+    config.landlock.allow_execute("/bin")
+    config.landlock.allow_bind(80, 443)
+    config.landlock.allow_connect(53)
     config.namespace.set_uid_mapping(min=0, max=65536, offset=100000)
     config.namespace.set_gid_mapping(min=0, max=65536, offset=100000)
     hardened(config)

@@ -42,7 +42,9 @@ config.namespace = {}  # type: ignore[misc,assignment]
 
 # wrong words and arguments
 config.namespace.unshare("mnt")  # type: ignore[arg-type]
-config.namespace.unshare("net", persist_in="/x")  # type: ignore[arg-type]
+config.namespace.unshare("net", persist_in=7)  # type: ignore[arg-type]
+config.personality = "i8086"  # type: ignore[assignment]
+config.landlock.allow_bind("http")  # type: ignore[arg-type]
 config.namespace.set_uid_mapping(0, 1000, 100000)  # type: ignore[call-arg]
 config.mount_independent("proc")  # type: ignore[arg-type]
 config.add_mount_point("/srv", "/srv")  # type: ignore[call-arg]

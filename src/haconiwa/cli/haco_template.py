@@ -94,13 +94,17 @@ with define() as config:
     # A user namespace: 65536 ids from 0 inside are 100000 and up on the host.
     #config.namespace.set_uid_mapping(min=0, max=65536, offset=100000)
     #config.namespace.set_gid_mapping(min=0, max=65536, offset=100000)
+    # Kept when the container has ended, until "haconiwa rm --namespaces".
+    #config.namespace.unshare("ipc", persist_in="/run/garden/ipc")
+    # Clocks of its own, in seconds from the host's.
+    #config.namespace.set_time_offset(boottime=86400)
 
     # -------------------------------------------------------------------------------------- limits and privileges
     # Soft and hard limit, see getrlimit(2); "unlimited" is one.
     #config.resource.set_limit("NOFILE", 1024, 4096)
     # What "haconiwa reload" may change while it runs; both unless set.
     #config.support_reload("resource")
-    # Capabilities beyond, or below, the usual few; "all" is one.
+    # Capabilities beyond, or below, the usual few; "all" is one. net_admin needs the net namespace.
     #config.capabilities.allow("sys_ptrace")
     #config.capabilities.drop("net_raw")
     # Kept by a program that is not root.
@@ -109,6 +113,23 @@ with define() as config:
     #config.capabilities.reset_to_privileged()
     # No program gains privileges by exec: sudo and ping do not work.
     #config.no_new_privs = True
+    # With the first rule only that may be reached which a rule allows; paths are those inside, ports TCP.
+    #config.landlock.allow_read("/etc", "/proc")
+    #config.landlock.allow_execute("/usr", "/bin", "/lib")
+    #config.landlock.allow_write("/tmp", "/dev")
+    #config.landlock.allow_bind(8080)
+    #config.landlock.allow_connect(443)
+    # A loaded profile of AppArmor, or a context of SELinux.
+    #config.apparmor = "garden"
+    #config.apparmor_profile = "garden"
+    #config.selinux_context = "system_u:system_r:container_t:s0"
+    # Kernel parameters of its own ipc (shm, msg, sem, mqueue) and net namespaces.
+    #config.sysctl["kernel.shmmni"] = 4096
+    # Ended sooner than others when memory runs out.
+    #config.oom_score_adj = 500
+    #config.umask = 0o027
+    # A 32-bit system on a 64-bit machine.
+    #config.personality = "linux32"
 
     # --------------------------------------------------------------------------------- in the background, supervisor
     #config.daemonize()

@@ -9,7 +9,7 @@ from haconiwa.cli.start import select
 from haconiwa.dsl.load import load_file
 from haconiwa.errors import printable
 from haconiwa.host.cgroups import hierarchies
-from haconiwa.lifecycle.plan import plan_start
+from haconiwa.lifecycle.plan import plan_start, warnings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
         output.result(f"{name}: {len(steps)} steps")
         for number, step in enumerate(steps, 1):
             output.result(f"{number:>4}  {step.place:<10}  {printable(step.describe())}")
+        for line in warnings(steps, name):
+            output.say(line)
     return 0
 
 

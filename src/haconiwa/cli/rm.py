@@ -9,6 +9,7 @@ from haconiwa.cli.privilege import require_root
 from haconiwa.cli.start import select
 from haconiwa.dsl.load import load_file
 from haconiwa.errors import ConfigError, Problem
+from haconiwa.isolation.persistence import remove_kept
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,15 +17,20 @@ if TYPE_CHECKING:
 
     from haconiwa.cli.arguments import Parser
     from haconiwa.cli.output import Output
+    from haconiwa.spec.model import BarnSpec
 
 DESCRIPTION = """\
 Remove the root file system of a haco file, and what haconiwa has recorded about it. The file itself stays.
 
 Refused while a container runs in it, while something is mounted below it, and for a directory that haconiwa has not
-made. A link in it is removed, not followed."""
+made. A link in it is removed, not followed.
+
+With --namespaces it is the namespaces that are kept by persist_in= which are removed, and nothing else. Programs that
+are in one stay in it."""
 EPILOG = """\
 examples:
   haconiwa rm web.haco
+  haconiwa rm --namespaces web.haco
   haconiwa rm --force web.haco          also a directory that you have made yourself"""
 
 
@@ -32,12 +38,17 @@ def add_arguments(parser: Parser) -> None:
     """The command's own arguments."""
     parser.add_argument("file", metavar="FILE", help="the haco file")
     parser.add_argument("--force", action="store_true", help="also a directory that haconiwa has not made")
+    parser.add_argument(
+        "--namespaces", action="store_true", help="remove the kept namespaces, not the root file system"
+    )
     parser.add_argument("-n", "--name", help="only the root file system of this container")
 
 
 def run(arguments: SimpleNamespace, output: Output) -> int:
     """Remove each root once."""
     spec = select(load_file(arguments.file), arguments.name)
+    if arguments.namespaces:
+        return _remove_namespaces(spec, output)
     paths = dict.fromkeys(container.rootfs.path for container in spec.containers if container.rootfs)
     if not paths:
         raise ConfigError(Problem(f'"{spec.file}" has no chroot_to, there is nothing to remove'))
@@ -46,4 +57,11 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
         was_there = os.path.lexists(path)
         remove(path, force=arguments.force)
         output.say(f"Removed rootfs {path}" if was_there else f"There is no rootfs {path}")
+    return 0
+
+
+def _remove_namespaces(spec: BarnSpec, output: Output) -> int:
+    require_root("rm")
+    for path in dict.fromkeys(kept.path for container in spec.containers for kept in container.persisted_namespaces):
+        output.say(f"Removed namespace {path}" if remove_kept(path) else f"There is no namespace {path}")
     return 0

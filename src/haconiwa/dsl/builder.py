@@ -30,7 +30,11 @@ from haconiwa.spec.values import (
     items,
     one_of,
     owner_id,
+    personality,
+    security_label,
+    selinux_context,
     text,
+    umask,
 )
 
 TYPE_CHECKING = False
@@ -38,10 +42,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import TypeVar
 
+    from haconiwa.dsl.landlock import Landlock
     from haconiwa.dsl.loading import Loading
     from haconiwa.dsl.paths import StrPath
     from haconiwa.errors import Where
-    from haconiwa.spec.names import LogLevel, ReloadWord
+    from haconiwa.spec.names import LogLevel, PersonalityName, ReloadWord
 
     SectionType = TypeVar("SectionType", bound=Section)
     RealIdFunction = TypeVar("RealIdFunction", bound=Callable[[int, int], bool])
@@ -57,6 +62,7 @@ SECTIONS: tuple[type[Section], ...] = (
 )  # fmt: skip
 """What a container is divided into."""
 
+oom_score_adj = between(-1000, 1000, "a number from -1000 to 1000")
 wait_interval = between(1, 3_600_000, "a number of milliseconds")
 
 
@@ -72,6 +78,18 @@ def _metadata_value(value: object) -> str:
     if not plain.isprintable():
         raise Refused("a value has a control character")
     return plain
+
+
+def _sysctl_name(value: object) -> str:
+    from haconiwa.spec.sysctls import sysctl_name
+
+    return sysctl_name(value)
+
+
+def _sysctl_value(value: object) -> str:
+    from haconiwa.spec.sysctls import sysctl_value
+
+    return sysctl_value(value)
 
 
 class Container(HookSettings, MountSettings):
@@ -123,6 +141,27 @@ class Container(HookSettings, MountSettings):
 
     no_new_privs: Setting[bool, bool] = Setting(boolean, False)
     """No program inside gains privileges by exec: sudo and ping do not work."""
+
+    apparmor: Setting[str, str | None] = Setting(security_label, None)
+    """Name of a loaded AppArmor profile for the program; ``unconfined`` is one."""
+
+    apparmor_profile: Setting[str, str | None] = Setting(security_label, None, kept_as="apparmor")
+    """Another name of `apparmor`."""
+
+    selinux_context: Setting[str, str | None] = Setting(selinux_context, None)
+    """SELinux context of the program: ``user:role:type:level``."""
+
+    sysctl: DictSetting = DictSetting(_sysctl_name, _sysctl_value)
+    """Kernel parameters of the container's own network and ipc namespaces, by name."""
+
+    oom_score_adj: Setting[int, int | None] = Setting(oom_score_adj, None)
+    """How likely the kernel ends the program when memory runs out: -1000 never, 1000 first; the caller's unless set."""
+
+    umask: Setting[int | str, int] = Setting(umask, 0o022)
+    """The program's umask, such as ``0o027``."""
+
+    personality: Setting[PersonalityName, str | None] = Setting(personality, None)
+    """``linux32`` lets ``uname -m`` show a 32-bit machine; ``linux`` or the name of an architecture."""
 
     def __init__(self, load: Loading, source: Container | None = None) -> None:
         super().__init__(load)
@@ -183,6 +222,13 @@ class Container(HookSettings, MountSettings):
     def capabilities(self) -> Capabilities:
         """What the container may do."""
         return self._section_of(Capabilities)
+
+    @property
+    def landlock(self) -> Landlock:
+        """What its programs may reach."""
+        from haconiwa.dsl.landlock import Landlock
+
+        return self._section_of(Landlock)
 
     @property
     def command(self) -> Command:

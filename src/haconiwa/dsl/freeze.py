@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from haconiwa.dsl.builder import Container, Definition
     from haconiwa.dsl.node import Section
     from haconiwa.errors import Where
+    from haconiwa.spec.confinement import LandlockRule, SysctlSpec
     from haconiwa.spec.model import HookSpec, NamespaceType
 
     Values = dict[str, Any]
@@ -102,6 +103,15 @@ def _container(container: Container, daemon: bool) -> ContainerSpec:
         rlimits=tuple(_section(container, Resource).values()),
         capabilities=_capabilities(container),
         no_new_privs=container.no_new_privs,
+        persisted_namespaces=tuple(_section(container, Namespace).get("persisted", {}).values()),
+        time_offsets=_section(container, Namespace).get("time_offsets"),
+        apparmor=container.apparmor,
+        selinux_context=container.selinux_context,
+        landlock=_landlock(container),
+        sysctls=_sysctls(container),
+        oom_score_adj=container.oom_score_adj,
+        umask=container.umask,
+        personality=container.personality,
         session_leader=daemon or values.get("session_leader", False),
         hooks=tuple(hook for hook in _hooks(container) if hook.point not in BARN_POINTS),
         timers=tuple(values.get("timers", ())),
@@ -147,6 +157,8 @@ def _namespaces(container: Container) -> tuple[NamespaceType, ...]:
         wanted.add("mount")
     if section.get("uid_mappings") or section.get("gid_mappings"):
         wanted.add("user")
+    if section.get("time_offsets"):
+        wanted.add("time")
     return tuple(kind for kind in NAMESPACE_TYPES if kind in wanted)  # type: ignore[misc]
 
 
@@ -170,10 +182,27 @@ def _capabilities(container: Container) -> CapabilitiesSpec:
     return CapabilitiesSpec(
         bounding=values.get("bounding", frozenset(DEFAULT_CAPABILITIES)),
         ambient=values.get("ambient", frozenset()),
+        named=values.get("named", frozenset()),
+        host_network=values.get("host_network", False),
         where=_where(
             container, *(f"capabilities.{name}" for name in ("allow", "drop", "ambient", "reset_to_privileged"))
         ),
     )
+
+
+def _landlock(container: Container) -> tuple[LandlockRule, ...]:
+    """Its rules, without loading a section that the file has not used."""
+    used = (section._values for kind, section in container._sections.items() if kind._section == "landlock")
+    return tuple(rule for values in used for rule in values.get("rules", ()))
+
+
+def _sysctls(container: Container) -> tuple[SysctlSpec, ...]:
+    if "sysctl" not in container._values:
+        return ()
+    from haconiwa.spec.confinement import SysctlSpec
+
+    where = _where(container, "sysctl")
+    return tuple(SysctlSpec(name=name, value=value, where=where) for name, value in container.sysctl.items())
 
 
 def _bootstrap(container: Container) -> BootstrapSpec | None:

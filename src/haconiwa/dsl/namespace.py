@@ -9,13 +9,15 @@ from haconiwa.spec.values import ID_MAX, Refused, container_name, number, one_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Never
+    from typing import Any
 
     from haconiwa.dsl.paths import StrPath
     from haconiwa.errors import Where
+    from haconiwa.spec.confinement import PersistedNamespace
     from haconiwa.spec.model import NamespaceType
 
 _EXPECTED = "a namespace (mount ipc uts pid net user cgroup time)"
+_OFFSET_MAX = 4_000_000_000  # in seconds; the kernel's own limit lies above 2**32
 _OTHER_NAMES = {
     "network": 'write "net"',
     "mnt": 'write "mount"',
@@ -33,18 +35,49 @@ class Namespace(Section):
     __slots__ = ()
     _section = "namespace"
 
-    def unshare(self, *types: NamespaceType, **later: Never) -> None:
-        """Give the container namespaces of its own."""
-        with Recording(self, "unshare") as where:
-            if later:
-                from haconiwa.dsl.unknown import refuse_keywords
+    def unshare(self, *types: NamespaceType, persist_in: StrPath | None = None) -> None:
+        """Give the container namespaces of its own.
 
-                refuse_keywords(self, "unshare", later)
+        Args:
+            types: Their kinds.
+            persist_in: Keep them when the container has ended: host path on which the namespace's file is mounted; of
+                several types, a folder that gets one file each. `haconiwa rm --namespaces` removes them.
+        """
+        with Recording(self, "unshare") as where:
             if not types:
                 raise Refused("names no namespace")
+            kinds = [_namespace(type_) for type_ in types]
+            if persist_in is not None:
+                self._persist(kinds, host_path(persist_in), where)
             made: dict[str, Where] = self._values.setdefault("unshared", {})
-            for type_ in types:
-                made.setdefault(_namespace(type_), where)
+            for kind in kinds:
+                made.setdefault(kind, where)
+
+    def _persist(self, kinds: list[NamespaceType], path: str, where: Where) -> None:
+        from haconiwa.spec.confinement import PersistedNamespace
+
+        if "cgroup" in kinds:
+            raise Refused("persist_in= cannot keep a cgroup namespace: the groups it shows go with the container")
+        kept: dict[str, PersistedNamespace] = self._values.setdefault("persisted", {})
+        for kind in kinds:
+            file = path if len(kinds) == 1 else f"{path.rstrip('/')}/{kind}"
+            kept[kind] = PersistedNamespace(type=kind, path=file, where=where)
+
+    def set_time_offset(self, *, monotonic: int = 0, boottime: int = 0) -> None:
+        """Let the clocks of a time namespace differ from the host's; implies it.
+
+        Args:
+            monotonic: Seconds added to CLOCK_MONOTONIC.
+            boottime: Seconds added to CLOCK_BOOTTIME, which ``uptime`` shows.
+        """
+        from haconiwa.spec.confinement import TimeOffsets
+
+        with Recording(self, "set_time_offset") as where:
+            self._values["time_offsets"] = TimeOffsets(
+                monotonic_s=number(monotonic, -_OFFSET_MAX, _OFFSET_MAX, "monotonic= as a number of seconds"),
+                boottime_s=number(boottime, -_OFFSET_MAX, _OFFSET_MAX, "boottime= as a number of seconds"),
+                where=where,
+            )
 
     def enter(self, type: NamespaceType, path: StrPath | None = None, *, via: StrPath | None = None) -> None:
         """Enter a namespace that exists.

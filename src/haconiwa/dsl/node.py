@@ -175,25 +175,32 @@ class Setting(Generic[Given, Kept]):
         parse: Makes the plain value or raises `Refused`.
         default: What is read before anything was set.
         barns_own: It belongs to the barn alone and may come after the first child.
+        kept_as: The setting that this is another name of.
     """
 
-    def __init__(self, parse: Callable[[object], Kept], default: Kept, *, barns_own: bool = False) -> None:
+    _kept_as = ""
+
+    def __init__(
+        self, parse: Callable[[object], Kept], default: Kept, *, barns_own: bool = False, kept_as: str = ""
+    ) -> None:
         self._parse = parse
         self._default = default
         self._barns_own = barns_own
+        self._kept_as = kept_as
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
+        self._kept_as = self._kept_as or name
 
     def __get__(self, node: Any, owner: type) -> Kept:
         if node is None:
             return self  # type: ignore[return-value]  # asked for on the class
-        kept: Kept = node._values.get(self._name, self._default)
+        kept: Kept = node._values.get(self._kept_as, self._default)
         return kept
 
     def __set__(self, node: Node, value: Given) -> None:
         with Recording(node, self._name, barns_own=self._barns_own):
-            node._values[self._name] = self._parse(value)
+            node._values[self._kept_as] = self._parse(value)
 
 
 class Section(Node):

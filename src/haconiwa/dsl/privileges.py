@@ -5,7 +5,7 @@ from __future__ import annotations
 from haconiwa.dsl.node import Recording, Section
 from haconiwa.spec.model import DEFAULT_CAPABILITIES, RlimitSpec
 from haconiwa.spec.names import CAPABILITIES, LIMITS
-from haconiwa.spec.values import Refused, capability, number, show, string, suggestion
+from haconiwa.spec.values import Refused, boolean, capability, number, show, string, suggestion
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,10 +55,17 @@ class Capabilities(Section):
     __slots__ = ()
     _section = "capabilities"
 
-    def allow(self, *names: CapabilityName | str) -> None:
-        """Add to the capabilities the container may have; ``all`` for every one the kernel knows."""
+    def allow(self, *names: CapabilityName | str, host_network: bool = False) -> None:
+        """Add to the capabilities the container may have.
+
+        Args:
+            names: Their names; ``all`` for every one the kernel knows.
+            host_network: Let ``net_admin`` rule the host's own network, in a container without the net namespace.
+        """
         with Recording(self, "allow"):
             added = _parsed(names)
+            self._values["host_network"] = self._values.get("host_network", False) or boolean(host_network)
+            self._values["named"] = self._values.get("named", frozenset()) | added
             self._values["bounding"] = None if "all" in added else self._with(added)
 
     def drop(self, *names: CapabilityName | str) -> None:
@@ -67,6 +74,8 @@ class Capabilities(Section):
             dropped = _parsed(names)
             bounding = self._values.get("bounding", frozenset(DEFAULT_CAPABILITIES))
             whole = frozenset(CAPABILITIES) if bounding is None else bounding
+            named = self._values.get("named", frozenset())
+            self._values["named"] = frozenset() if "all" in dropped else named - dropped
             self._values["bounding"] = frozenset() if "all" in dropped else whole - dropped
 
     def ambient(self, *names: CapabilityName | str) -> None:

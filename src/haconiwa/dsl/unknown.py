@@ -13,10 +13,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 LATER = {
-    "add_cgroup_hook", "add_readiness_hook", "apparmor", "apparmor_profile", "cgroup", "cgroup_name", "checkpoint",
-    "network", "restart_policy", "seccomp", "selinux_context",
+    "add_cgroup_hook", "add_readiness_hook", "cgroup", "cgroup_name", "checkpoint",
+    "network", "restart_policy", "seccomp",
     "namespace.map_ids",
-    "namespace.unshare(persist_in=)",
     'mount_independent("cgroup")',
     'add_general_hook("after_restore")', 'add_general_hook("before_restore")',
 }  # fmt: skip

@@ -1,18 +1,22 @@
 """The five capability sets of the container's program.
 
 The bounding set is cut first, while the process still may; the ids are changed; then permitted and effective are set,
-inheritable and ambient only to what `ambient(…)` asks for. All are read back.
+inheritable and ambient only to what `ambient(…)` asks for. All five are read back.
 See: capabilities(7).
 """
 
 from __future__ import annotations
 
+import os
+
 from haconiwa.errors import ContainerError
 from haconiwa.isolation.step import INSIDE, Site, Step
 from haconiwa.kernel.capabilities import (
     ambient_clear,
+    ambient_is_set,
     ambient_raise,
     capbset_drop,
+    capbset_read,
     capget,
     capset,
     full_mask,
@@ -54,16 +58,33 @@ class DropBounding(Step):
 class SetCapabilities(Step):
     """Set permitted, effective, inheritable and ambient, and read them back."""
 
-    __slots__ = ("ambient", "bounding", "names")
+    __slots__ = ("ambient", "bounding", "count", "host_network", "named", "names")
 
-    def __init__(self, capabilities: CapabilitiesSpec) -> None:
+    def __init__(self, capabilities: CapabilitiesSpec, host_network: bool = False) -> None:
         super().__init__(INSIDE, capabilities.where)
+        self.named = capabilities.named
+        self.host_network = host_network
         self.bounding = bounding_mask(capabilities)
         self.ambient = to_mask(capabilities.ambient) & self.bounding
+        self.count = last_cap() + 1
         self.names = "all" if capabilities.bounding is None else " ".join(sorted(capabilities.bounding)) or "none"
 
     def describe(self) -> str:
         return f"keep the capabilities: {self.names}"
+
+    def warning(self) -> str:
+        if unknown := self._named_outside(full_mask()):
+            return f"this kernel does not have the capabilities {unknown}"
+        if os.geteuid() == 0 and (lacking := self._named_outside(capget()[1])):
+            return f"root has not got the capabilities {lacking} here, so the container does not get them"
+        if self.host_network and "audit_read" in self.named:
+            return "with audit_read and without the net namespace programs inside can read the host's audit log"
+        if self.host_network and "all" in self.named:
+            return "with all capabilities and without the net namespace programs inside rule the host's own network"
+        return ""
+
+    def _named_outside(self, mask: int) -> str:
+        return " ".join(name for name in sorted(self.named - {"all"}) if not to_mask((name,)) & mask)
 
     def execute(self, site: Site) -> None:
         _effective, permitted, _inheritable = capget()
@@ -74,8 +95,15 @@ class SetCapabilities(Step):
         for number in range(self.ambient.bit_length()):
             if self.ambient >> number & 1:
                 ambient_raise(number)
-        if capget() != wanted:
+        if capget() != wanted or self._bounding_left() or not self._has_ambient():
             raise ContainerError(f"cannot {self.describe()}", why="the kernel shows other capabilities than were set")
+
+    def _bounding_left(self) -> bool:
+        """Whether the bounding set has what it must not have."""
+        return any(capbset_read(number) for number in range(self.count) if not self.bounding >> number & 1)
+
+    def _has_ambient(self) -> bool:
+        return all(ambient_is_set(number) == bool(self.ambient >> number & 1) for number in range(self.count))
 
 
 def plan_bounding(spec: ContainerSpec) -> list[Step]:
@@ -85,4 +113,5 @@ def plan_bounding(spec: ContainerSpec) -> list[Step]:
 
 def plan(spec: ContainerSpec) -> list[Step]:
     """The step after the ids were changed."""
-    return [SetCapabilities(spec.capabilities)]
+    own_network = "net" in spec.namespaces or any(joined.type == "net" for joined in spec.joined_namespaces)
+    return [SetCapabilities(spec.capabilities, host_network=not own_network)]

@@ -44,7 +44,7 @@ def clone_flags(spec: ContainerSpec) -> int:
     """The namespaces that come with the clone."""
     flags = 0
     for name in spec.namespaces:
-        if name != "cgroup":
+        if name != "cgroup" and not (name == "time" and spec.time_offsets):
             flags |= FLAGS[name]
     return flags
 
@@ -73,6 +73,9 @@ class OpenNamespace(Step):
             )
         site.trees[self.joined.type] = fd
 
+    def hint(self, number: int) -> str:
+        return "what made it has ended, or has not begun" if number == errno.ENOENT else ""
+
 
 class EnterNamespace(Step):
     """Enter an opened namespace."""
@@ -87,7 +90,10 @@ class EnterNamespace(Step):
         return f"enter the {self.type} namespace"
 
     def execute(self, site: Site) -> None:
-        setns(site.trees[self.type], FLAGS[self.type])
+        fd = site.trees[self.type]
+        # The kernel refuses to enter the user namespace that one is in already.
+        if self.type != "user" or not os.path.samestat(os.fstat(fd), os.stat("/proc/self/ns/user")):
+            setns(fd, FLAGS[self.type])
 
 
 class LeavePidNamespace(Step):
@@ -191,8 +197,16 @@ def plan_opening(spec: ContainerSpec) -> list[Step]:
 
 
 def plan_maps(spec: ContainerSpec) -> list[Step]:
-    """Steps in the parent right after the clone."""
+    """Steps in the parent right around the clone."""
     steps: list[Step] = []
+    if spec.time_offsets:
+        from haconiwa.isolation import clocks
+
+        steps += clocks.plan(spec.time_offsets)
+    if spec.persisted_namespaces:
+        from haconiwa.isolation import persistence
+
+        steps += persistence.plan(spec)
     if any(joined.type == "pid" for joined in spec.joined_namespaces):
         steps.append(LeavePidNamespace())
     if "user" in spec.namespaces:

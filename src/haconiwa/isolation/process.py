@@ -69,16 +69,19 @@ class WireStdio(Step):
 
 
 class SetUmask(Step):
-    """Start with the usual umask, whatever the caller's was."""
+    """Start with the container's umask, whatever the caller's was."""
 
-    def __init__(self) -> None:
-        super().__init__(INSIDE)
+    __slots__ = ("mask",)
+
+    def __init__(self, spec: ContainerSpec) -> None:
+        super().__init__(INSIDE, spec.sources.get("umask"))
+        self.mask = spec.umask
 
     def describe(self) -> str:
-        return "set the umask 022"
+        return f"set the umask {self.mask:03o}"
 
     def execute(self, site: Site) -> None:
-        os.umask(0o022)
+        os.umask(self.mask)
 
 
 class SetNoNewPrivs(Step):
@@ -114,7 +117,7 @@ def plan_child() -> list[Step]:
 
 def plan_last(spec: ContainerSpec) -> list[Step]:
     """Steps after ids and capabilities are set."""
-    steps: list[Step] = [NewKeyring(), SetUmask()]
+    steps: list[Step] = [NewKeyring(), SetUmask(spec)]
     if spec.no_new_privs:
         steps.append(SetNoNewPrivs(spec))
     return [*steps, DieWithSupervisor(), WireStdio()]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import errno
-import resource
 
-from haconiwa.isolation.step import INSIDE, Site, Step
+from haconiwa.isolation.step import INSIDE, SUPERVISOR, Site, Step
+from haconiwa.kernel.rlimits import RLIM_INFINITY, RLIMIT, getrlimit, setrlimit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,27 +13,29 @@ if TYPE_CHECKING:
 
 
 class RaiseRlimit(Step):
-    """Raise a hard limit where that is asked for, while the process still has the privilege."""
+    """Raise a hard limit where that is asked for, on the host, because in a user namespace nobody may."""
 
     __slots__ = ("limit",)
 
     def __init__(self, limit: RlimitSpec) -> None:
-        super().__init__(INSIDE, limit.where)
+        super().__init__(SUPERVISOR, limit.where)
         self.limit = limit
 
     def describe(self) -> str:
         return f"raise the hard limit {self.limit.name} to {_shown(self.limit.hard)} if it is lower"
 
     def execute(self, site: Site) -> None:
-        soft, hard = resource.getrlimit(_number(self.limit))
-        wanted = _value(self.limit.hard)
-        if hard != resource.RLIM_INFINITY and (wanted == resource.RLIM_INFINITY or wanted > hard):
-            _set(self.limit, soft, wanted)
+        soft, hard = getrlimit(RLIMIT[self.limit.name])
+        if _value(self.limit.hard) > hard:
+            setrlimit(RLIMIT[self.limit.name], soft, _value(self.limit.hard))
 
     def hint(self, number: int) -> str:
-        if number == errno.EPERM:
-            return "this host lets nobody without CAP_SYS_RESOURCE raise a hard limit: ask for less"
-        return ""
+        if number != errno.EPERM:
+            return ""
+        hard = getrlimit(RLIMIT[self.limit.name])[1]
+        if self.limit.name == "NOFILE":
+            return f"root may ask for {hard} at most here: raising it takes CAP_SYS_RESOURCE, and fs.nr_open bounds it"
+        return f"root may ask for {hard} at most here: raising it takes CAP_SYS_RESOURCE"
 
 
 class SetRlimit(Step):
@@ -49,23 +51,24 @@ class SetRlimit(Step):
         return f"set the limit {self.limit.name} to {_shown(self.limit.soft)}, hard {_shown(self.limit.hard)}"
 
     def execute(self, site: Site) -> None:
-        _set(self.limit, _value(self.limit.soft), _value(self.limit.hard))
+        setrlimit(RLIMIT[self.limit.name], _value(self.limit.soft), _value(self.limit.hard))
 
 
-def _set(limit: RlimitSpec, soft: int, hard: int) -> None:
-    try:
-        resource.setrlimit(_number(limit), (soft, hard))
-    except ValueError as error:  # how the module tells EPERM
-        raise PermissionError(errno.EPERM, str(error)) from None
+class WithoutCoreDumps(Step):
+    """Let a program that crashes leave no core file behind; it may raise the limit again itself."""
 
+    def __init__(self) -> None:
+        super().__init__(INSIDE)
 
-def _number(limit: RlimitSpec) -> int:
-    number: int = getattr(resource, f"RLIMIT_{limit.name}")
-    return number
+    def describe(self) -> str:
+        return "set the soft limit CORE to 0"
+
+    def execute(self, site: Site) -> None:
+        setrlimit(RLIMIT.CORE, 0, getrlimit(RLIMIT.CORE)[1])
 
 
 def _value(limit: int | None) -> int:
-    return resource.RLIM_INFINITY if limit is None else limit
+    return RLIM_INFINITY if limit is None else limit
 
 
 def _shown(limit: int | None) -> str:
@@ -73,10 +76,11 @@ def _shown(limit: int | None) -> str:
 
 
 def plan_raising(spec: ContainerSpec) -> list[Step]:
-    """The steps before privileges are given up."""
+    """The steps before the container's process is made."""
     return [RaiseRlimit(limit) for limit in spec.rlimits]
 
 
 def plan(spec: ContainerSpec) -> list[Step]:
-    """One step a limit, in file order."""
-    return [SetRlimit(limit) for limit in spec.rlimits]
+    """One step a limit, in file order; core files are not wanted unless the file says so."""
+    without = [] if any(limit.name == "CORE" for limit in spec.rlimits) else [WithoutCoreDumps()]
+    return [*without, *(SetRlimit(limit) for limit in spec.rlimits)]

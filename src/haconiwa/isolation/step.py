@@ -48,6 +48,7 @@ class Site:
         terminal_socket: Where the terminal's master is sent to whoever relays it.
         report: Called with an error that does not stop the start.
         child_pid: The container's process as the supervisor sees it.
+        program_ran: The start succeeded, so that what is to outlive the container stays.
         dies_with_supervisor: The container must not outlive its supervisor.
     """
 
@@ -69,6 +70,7 @@ class Site:
         self.terminal_socket: socket | None = None
         self.report: Callable[[HaconiwaError], None] = lambda _error: None
         self.child_pid = 0
+        self.program_ran = False
         self.dies_with_supervisor = True
 
 
@@ -104,4 +106,8 @@ class Step:
 
     def hint(self, number: int) -> str:
         """What a user can do about this error of the kernel's; empty when there is nothing to say."""
+        return ""
+
+    def warning(self) -> str:
+        """What a user should know before it is done; empty when there is nothing to say."""
         return ""

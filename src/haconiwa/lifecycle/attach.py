@@ -17,6 +17,7 @@ from haconiwa.isolation.namespaces import FLAGS, BecomeMappedRoot, LeavePidNames
 from haconiwa.isolation.step import INSIDE, PARENT, SUPERVISOR, Site, Step
 from haconiwa.kernel.capabilities import full_mask, to_names
 from haconiwa.kernel.namespaces import CLONE, setns
+from haconiwa.lifecycle.confine import plan_confinement, plan_label
 from haconiwa.lifecycle.identity import identify, open_pidfd
 from haconiwa.lifecycle.imports import KeepTimeZone, RefuseImports
 from haconiwa.lifecycle.program import ExecuteProgram, HandOver
@@ -218,6 +219,8 @@ def plan_attach(state: State, request: AttachRequest) -> tuple[ContainerSpec, li
     others = tuple(name for name in unshared if name != "pid")
     programs = (request.command,) if request.command else SHELLS
     steps: list[Step] = [KeepTimeZone(SUPERVISOR), OpenTarget(state, request.target_pid), OpenGroups(state.cgroups)]
+    rarer = [*rlimits.plan_raising(spec), *plan_confinement(spec)]
+    steps += [step for step in rarer if step.place == SUPERVISOR]  # while this process has the host's root
     if "mount" in others and "user" not in others:
         # With a user namespace the container has no power over a process that is still outside of it.
         steps += [VisitMountNamespace(), LeaveMountNamespace()]
@@ -230,8 +233,9 @@ def plan_attach(state: State, request: AttachRequest) -> tuple[ContainerSpec, li
     if "user" in others:
         steps.append(BecomeMappedRoot())
     steps += [EnterRoot(), *terminal.plan(spec), *ids.plan_lookup(spec)]
-    steps += [*rlimits.plan_raising(spec), *capabilities.plan_bounding(spec), *ids.plan(spec)]
-    steps += [*capabilities.plan(spec), *process.plan_last(spec), *rootfs.plan_workdir(spec), *rlimits.plan(spec)]
+    steps += [*(step for step in rarer if step.place != SUPERVISOR), *capabilities.plan_bounding(spec), *ids.plan(spec)]
+    steps += [*capabilities.plan(spec), *process.plan_last(spec), *rootfs.plan_workdir(spec)]
+    steps += [*plan_label(spec), *rlimits.plan(spec)]
     return spec, [*steps, HandOver(), ExecuteProgram(programs, spec.environ, request.term)]
 
 
@@ -255,10 +259,22 @@ def _confinement(config: Mapping[str, Any], request: AttachRequest) -> Container
         rlimits=tuple(RlimitSpec(name=r["name"], soft=r["soft"], hard=r["hard"]) for r in config["rlimits"]),
         capabilities=_capabilities(config["capabilities"], request),
         no_new_privs=config["no_new_privs"],
+        **_rarer(config),
         stdio={},
         metadata={},
         sources={},
     )
+
+
+def _rarer(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of `haconiwa.lifecycle.confine`."""
+    names = ("apparmor", "selinux_context", "oom_score_adj", "umask", "personality")
+    settings = {name: config[name] for name in names}
+    if config["landlock"]:
+        from haconiwa.spec.confinement import LandlockRule
+
+        settings["landlock"] = tuple(LandlockRule(**{**rule, "where": None}) for rule in config["landlock"])
+    return settings
 
 
 def _capabilities(config: Mapping[str, Any], request: AttachRequest) -> CapabilitiesSpec:

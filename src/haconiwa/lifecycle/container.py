@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import sys
@@ -107,7 +108,7 @@ class Container:
                 raise ContainerError(
                     f"cannot make the namespaces {' '.join(self.spec.namespaces) or '(none)'}",
                     why=error.strerror or "",
-                    hint="run it as root" if error.errno == 1 else "",
+                    hint=_clone_hint(self.spec, error.errno),
                     subject=self.spec.name,
                     errno=error.errno or 0,
                 ) from None
@@ -207,3 +208,11 @@ class Container:
         if self._trace_fd >= 0:
             elapsed_ms = (time.monotonic() - self._began) * 1000
             os.write(self._trace_fd, f"debug: {elapsed_ms:7.2f} ms  {step.place:10}  {step.describe()}\n".encode())
+
+
+def _clone_hint(spec: ContainerSpec, number: int | None) -> str:
+    if number == errno.EPERM:
+        return "run it as root"
+    if number == errno.ENOMEM and any(joined.type == "pid" for joined in spec.joined_namespaces):
+        return "the first process of the pid namespace has ended, so nothing can be started in it any more"
+    return ""

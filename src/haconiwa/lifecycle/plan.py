@@ -15,12 +15,14 @@ from haconiwa.isolation import (
     namespaces,
     network,
     process,
+    rlimits,
     rootfs,
     terminal,
     uts,
 )
 from haconiwa.isolation.step import PLACES, Step
 from haconiwa.lifecycle import hooks
+from haconiwa.lifecycle.confine import plan_confinement, plan_label
 from haconiwa.lifecycle.imports import KeepTimeZone, RefuseImports
 from haconiwa.lifecycle.program import ExecuteProgram, HandOver
 
@@ -60,6 +62,17 @@ def plan_start(
     return sorted(steps, key=lambda step: PLACES.index(step.place))
 
 
+def warnings(steps: list[Step], subject: str) -> list[str]:
+    """What the user should know before the steps are taken, as lines to show."""
+    shown = []
+    for step in steps:
+        if text := step.warning():
+            shown.append(f"warning: {subject}: {text}")
+            if step.where:
+                shown.append(f"  at: {step.where}")
+    return shown
+
+
 def _on_the_host(spec: ContainerSpec, hierarchies: tuple[Hierarchy, ...]) -> list[Step]:
     return [
         *hooks.plan(spec, "before_fork"),
@@ -67,6 +80,7 @@ def _on_the_host(spec: ContainerSpec, hierarchies: tuple[Hierarchy, ...]) -> lis
         *namespaces.plan_opening(spec),
         *rootfs.plan_opening(spec),
         *mounts.plan_opening(spec),
+        *rlimits.plan_raising(spec),
         *hooks.plan(spec, "after_network_created"),
         *namespaces.plan_maps(spec),
         *hooks.plan(spec, "immediately_after_fork_on_parent"),
@@ -82,6 +96,7 @@ def _in_the_child(spec: ContainerSpec) -> list[Step]:
         *hooks.plan(spec, "after_fork"),
         *uts.plan(spec),
         *network.plan(spec),
+        *_sysctls(spec),
         *hooks.plan(spec, "after_network_initialized"),
         *rootfs.plan_attaching(spec),
         *mounts.plan_attaching(spec),
@@ -97,21 +112,22 @@ def _in_the_new_root(spec: ContainerSpec) -> list[Step]:
         RefuseImports(),
         *rootfs.plan_entering(spec),
         *hooks.plan(spec, "after_chroot"),
-        *_limits(spec)[0],
+        *plan_confinement(spec),
         *capabilities.plan_bounding(spec),
         *ids.plan(spec),
         *capabilities.plan(spec),
         *process.plan_last(spec),
         *rootfs.plan_workdir(spec),
-        *_limits(spec)[1],
+        *plan_label(spec),
+        *rlimits.plan(spec),
         HandOver(),
     ]
 
 
-def _limits(spec: ContainerSpec) -> tuple[list[Step], list[Step]]:
-    """The steps before and after privileges are given up; most containers have none."""
-    if not spec.rlimits:
-        return [], []
-    from haconiwa.isolation import rlimits
+def _sysctls(spec: ContainerSpec) -> list[Step]:
+    """Most containers set none."""
+    if not spec.sysctls:
+        return []
+    from haconiwa.isolation import sysctls
 
-    return rlimits.plan_raising(spec), rlimits.plan(spec)
+    return sysctls.plan(spec)

@@ -256,8 +256,21 @@ def find_states(name_or_file: str) -> list[State]:
 def clear_leftovers(state: State) -> None:
     """Remove what a dead supervisor left: empty groups and its pid file. Nothing that is alive is touched."""
     remove_groups(state.cgroups)  # waits for what was killed a moment ago
+    if state.status == "created":
+        _remove_kept_namespaces(state)
     if state.pid_file:
         remove_pid_file(state.pid_file, state.supervisor.pid)
+
+
+def _remove_kept_namespaces(state: State) -> None:
+    """Those of a start that was not finished: its paths were checked before, so nothing else can be there."""
+    kept = state.config.get("persisted_namespaces")
+    if not kept:
+        return
+    from haconiwa.isolation.persistence import remove_kept
+
+    for namespace in kept:
+        remove_kept(namespace["path"])
 
 
 def remove_pid_file(path: str, pid: int) -> None:

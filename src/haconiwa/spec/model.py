@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any, Literal
 
+    from haconiwa.spec.confinement import LandlockRule, PersistedNamespace, SysctlSpec, TimeOffsets
     from haconiwa.spec.devices import DeviceSpec
 
     NamespaceType = Literal["mount", "ipc", "uts", "pid", "net", "user", "cgroup", "time"]
@@ -117,11 +118,14 @@ class RlimitSpec(Record):
 class CapabilitiesSpec(Record):
     """Capability names in lower case without ``cap_``; None stands for every capability the kernel has.
 
-    `bounding` are also the permitted and effective ones; `ambient` are inheritable as well.
+    `bounding` are also the permitted and effective ones; `ambient` are inheritable as well. `named` are those that the
+    file allowed by name. `host_network` lets net_admin rule the host's network.
     """
 
     bounding: frozenset[str] | None = frozenset(DEFAULT_CAPABILITIES)
     ambient: frozenset[str] = frozenset()
+    named: frozenset[str] = frozenset()
+    host_network: bool = False
     where: Where | None = None
 
 
@@ -232,6 +236,10 @@ class ContainerSpec(Record):
         lxcfs_root: Host path of a mounted lxcfs, whose files cover those of /proc; None for none.
         network_etc: Host folder whose resolv.conf and hosts are shown in /etc; None for none.
         reloadable: What a reload may change, words of `RELOADABLE`.
+        apparmor: Name of a profile; None leaves it to the host's rules.
+        selinux_context: ``user:role:type:level``; None leaves it to the host's policy.
+        oom_score_adj: See proc_pid_oom_score_adj(5); None for the caller's.
+        personality: A word of `haconiwa.spec.names.PERSONALITIES`; None for the caller's.
         stdio: By stream name: stdin, stdout, stderr; for daemons.
         sources: Where a setting was made, by its dotted name ("rootfs.readonly").
     """
@@ -258,6 +266,15 @@ class ContainerSpec(Record):
     rlimits: tuple[RlimitSpec, ...] = ()
     capabilities: CapabilitiesSpec = CapabilitiesSpec()
     no_new_privs: bool = False
+    persisted_namespaces: tuple[PersistedNamespace, ...] = ()
+    time_offsets: TimeOffsets | None = None
+    apparmor: str | None = None
+    selinux_context: str | None = None
+    landlock: tuple[LandlockRule, ...] = ()
+    sysctls: tuple[SysctlSpec, ...] = ()
+    oom_score_adj: int | None = None
+    umask: int = 0o022
+    personality: str | None = None
     session_leader: bool = False
     hooks: tuple[HookSpec, ...] = ()
     timers: tuple[TimerSpec, ...] = ()

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
         "AS", "CORE", "CPU", "DATA", "FSIZE", "MEMLOCK", "MSGQUEUE",
         "NICE", "NOFILE", "NPROC", "RSS", "RTPRIO", "RTTIME", "SIGPENDING", "STACK",
     ]  # fmt: skip
+    PersonalityName = Literal[
+        "linux", "linux64", "x86_64", "amd64", "aarch64", "arm64",
+        "linux32", "x86", "i386", "i486", "i586", "i686", "arm", "armel", "armhf", "armv7l", "armv8l",
+    ]  # fmt: skip
     StrategyName = Literal[
         "lxc", "lxc-create", "debootstrap", "git", "git-clone", "tarball", "unarchive", "oci", "shell", "python", "host"
     ]
@@ -42,6 +46,14 @@ LIMITS = (
     "NICE", "NOFILE", "NPROC", "RSS", "RTPRIO", "RTTIME", "SIGPENDING", "STACK",
 )  # fmt: skip
 """Resource limits without ``RLIMIT_``, see getrlimit(2)."""
+
+PERSONALITIES = {
+    **dict.fromkeys(("linux", "linux64", "x86_64", "amd64", "aarch64", "arm64"), "linux"),
+    **dict.fromkeys(
+        ("linux32", "x86", "i386", "i486", "i586", "i686", "arm", "armel", "armhf", "armv7l", "armv8l"), "linux32"
+    ),
+}
+"""Execution domains under the names of setarch(8) and of ``lxc.arch``, see personality(2)."""
 
 CAPABILITIES = (
     "chown", "dac_override", "dac_read_search", "fowner", "fsetid", "kill", "setgid", "setuid", "setpcap",

@@ -195,6 +195,44 @@ def check_capabilities(container: ContainerSpec) -> Iterator[Problem]:
         for name in sorted(capabilities.ambient - capabilities.bounding):
             where = _set_at(container, "capabilities.ambient")
             yield Problem(f'capabilities.ambient: "{name}" is not allowed', where, f'add capabilities.allow("{name}")')
+    if "net_admin" in capabilities.named and not capabilities.host_network and not _has_own(container, "net"):
+        what = 'capabilities.allow: "net_admin" would rule the host\'s own network'
+        hint = 'add namespace.unshare("net"), or pass host_network=True if that is meant'
+        yield Problem(what, _set_at(container, "capabilities.allow"), hint)
+
+
+def _has_own(container: ContainerSpec, kind: str) -> bool:
+    """Whether a namespace is not simply the host's: the container makes one, or enters one."""
+    return kind in container.namespaces or any(joined.type == kind for joined in container.joined_namespaces)
+
+
+def check_sysctls(container: ContainerSpec) -> Iterator[Problem]:
+    """A kernel parameter belongs to a namespace of the container's own."""
+    if not container.sysctls:
+        return
+    from haconiwa.spec.sysctls import namespace_of
+
+    for sysctl in container.sysctls:
+        kind = namespace_of(sysctl.name)
+        if not _has_own(container, kind):
+            what = f"sysctl: {show(sysctl.name)} needs the {kind} namespace"
+            yield Problem(what, sysctl.where, f'add namespace.unshare("{kind}")')
+
+
+def check_persisted(container: ContainerSpec) -> Iterator[Problem]:
+    """Each kept namespace has a path of its own."""
+    seen: set[str] = set()
+    for kept in container.persisted_namespaces:
+        if kept.path in seen:
+            yield Problem(f"namespace.unshare: persist_in={show(kept.path)} is used twice", kept.where)
+        seen.add(kept.path)
+
+
+def check_labels(container: ContainerSpec) -> Iterator[Problem]:
+    """One security module labels a program."""
+    if container.apparmor is not None and container.selinux_context is not None:
+        where = _set_at(container, "selinux_context")
+        yield Problem("selinux_context: the program has an AppArmor profile already", where)
 
 
 CHECKS = (
@@ -209,4 +247,7 @@ CHECKS = (
     check_mappings,
     check_user,
     check_capabilities,
+    check_sysctls,
+    check_persisted,
+    check_labels,
 )

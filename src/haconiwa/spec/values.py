@@ -25,11 +25,14 @@ PATH_MAX = 4095
 TEXT_MAX = 65536
 ARGUMENT_MAX = 131071
 """Longest single argument of execve(2) in bytes, without the final NUL."""
+LABEL_MAX = 4000
+"""Longest security label in bytes: with the word before it, it must fit into a page."""
 GROUPS_MAX = 65536
 """Most supplementary groups, see getgroups(2)."""
 
 _NAME_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-")
 _DIGITS = frozenset("0123456789")
+_OCTAL = frozenset("01234567")
 
 
 class Refused(Exception):
@@ -241,6 +244,39 @@ def capability(value: object) -> str:
     if plain == "all" or plain in CAPABILITIES:
         return plain
     raise Refused(f"unknown capability {show(plain)}", suggestion(plain, CAPABILITIES))
+
+
+def security_label(value: object) -> str:
+    """What a security module calls the confinement of a program: one line that fits where the kernel takes it."""
+    plain = text(value, "the name of a profile or context")
+    if len(plain.encode()) > LABEL_MAX:
+        raise Refused(f"{show(plain)} is longer than {LABEL_MAX} bytes")
+    return plain
+
+
+def selinux_context(value: object) -> str:
+    """``user:role:type`` or ``user:role:type:level``."""
+    plain = security_label(value)
+    if plain.count(":") < 2 or " " in plain:
+        raise Refused(f"{show(plain)} is not a context: user:role:type:level")
+    return plain
+
+
+def umask(value: object) -> int:
+    """A number up to 0o777, or its octal digits as text, as the shell's umask takes them."""
+    if issubclass(type(value), str):
+        plain = string(value)
+        if not 1 <= len(plain) <= 4 or not _OCTAL.issuperset(plain):
+            raise Refused(f"{show(plain)} is not a umask such as 0o022")
+        value = int(plain, 8)
+    return number(value, 0, 0o777, "a number such as 0o022")
+
+
+def personality(value: object) -> str:
+    """An execution domain: ``linux`` or ``linux32``."""
+    from haconiwa.spec.names import PERSONALITIES
+
+    return PERSONALITIES[one_of(value, PERSONALITIES, "one of " + " ".join(PERSONALITIES))]
 
 
 def dedent(code: str) -> str:

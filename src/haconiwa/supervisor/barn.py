@@ -10,7 +10,7 @@ from haconiwa.host.descriptors import write_all
 from haconiwa.host.loop import Loop
 from haconiwa.kernel import signals as signal
 from haconiwa.lifecycle.hooks import run_hook
-from haconiwa.lifecycle.plan import plan_start
+from haconiwa.lifecycle.plan import plan_start, warnings
 from haconiwa.lifecycle.state import remove_pid_file
 from haconiwa.spec.record import Record
 from haconiwa.supervisor.base import Barn
@@ -70,6 +70,8 @@ def run_barn(spec: BarnSpec, options: BarnOptions) -> int:
         Member(container, plan_start(container, found, daemon=spec.daemonize, term=term))
         for container in spec.containers
     ]
+    if not options.quiet:
+        _warn(members, options.message_fd)
     live = Barn(spec.file, tuple(container.name for container in spec.containers))
     _call_hooks(spec, "setup", live)
     if not spec.daemonize:
@@ -84,6 +86,12 @@ def run_barn(spec: BarnSpec, options: BarnOptions) -> int:
         status = _Work(spec, options, members, live, answer).run()
     finally:
         os._exit(status)
+
+
+def _warn(members: list[Member], message_fd: int) -> None:
+    for member in members:
+        for line in warnings(member.steps, member.spec.name):
+            write_all(message_fd, f"{line}\n".encode())
 
 
 def check_caller(spec: BarnSpec) -> None:

@@ -34,6 +34,7 @@ class Member:
         failure: The message for the user when the start failed.
         exit_status: Once it has ended.
         exit_signal: The signal that ended the supervisor itself; 0 for none.
+        steps: Its start.
         died_starting: It ended without a word, as by os._exit in a hook.
     """
 
@@ -49,7 +50,7 @@ class Member:
         self.exit_status: int | None = None
         self.exit_signal = 0
         self.died_starting = False
-        self._steps = steps
+        self.steps = steps
 
     def fork(self, options: SupervisorOptions, output_fds: tuple[int, int], barn_fds: list[int]) -> None:
         """Start the supervisor.
@@ -66,7 +67,7 @@ class Member:
         if pid == 0:
             for fd in (self.link.fileno(), *barn_fds):
                 os.close(fd)
-            _run_supervisor(self.spec, self._steps, supervisor_end, options, output_fds)
+            _run_supervisor(self.spec, self.steps, supervisor_end, options, output_fds)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         supervisor_end.close()
         self.pid = pid

@@ -18,6 +18,7 @@ from haconiwa.spec.model import (
 )
 from haconiwa.spec.names import CAPABILITIES
 from haconiwa.spec.record import replace
+from haconiwa.spec.sysctls import path_of
 
 Settings = Callable[[str], ContainerSpec]
 
@@ -44,6 +45,14 @@ Settings = Callable[[str], ContainerSpec]
         ("c.wait_interval = 10", "wait_interval", 10),
         ("c.log_level = 'debug'", "log_level", "debug"),
         ("c.no_new_privs = True", "no_new_privs", True),
+        ("c.apparmor = 'web'", "apparmor", "web"),
+        ("c.apparmor = 'web'; c.apparmor_profile = 'db'; assert c.apparmor == 'db'", "apparmor", "db"),
+        ("c.selinux_context = 'u:r:t:s0:c1,c2'", "selinux_context", "u:r:t:s0:c1,c2"),
+        ("c.umask = 0o027", "umask", 0o027),
+        ("c.umask = '0077'", "umask", 0o077),
+        ("c.oom_score_adj = -1000", "oom_score_adj", -1000),
+        ("c.personality = 'i686'", "personality", "linux32"),
+        ("c.personality = 'amd64'", "personality", "linux"),
         ("c.acts_as_session_leader()", "session_leader", True),
         ("c.daemonize()", "session_leader", True),
         ("c.daemonize(); c.cancel_daemonize()", "session_leader", False),
@@ -75,6 +84,7 @@ def test_values_are_of_plain_types(settings: Settings) -> None:
         ("c.mount_independent('procfs')", ("mount",)),
         ("c.mount_network_etc()", ("mount",)),
         ("c.namespace.set_uid_mapping(min=0, max=1, offset=5); c.namespace.set_gid_mapping(min=0, max=1, offset=5)", ("user",)),
+        ("c.namespace.set_time_offset(boottime=5)", ("time",)),
         ("c.namespace.unshare('time', 'cgroup', 'net', 'pid'); c.namespace.unshare('pid', 'mount')", ("mount", "pid", "net", "cgroup", "time")),
         ("", ()),
     ],
@@ -412,3 +422,45 @@ def test_sources_tell_the_line_of_each_setting(settings: Settings) -> None:
         "chroot_to": "test.haco:4",
         "rootfs.readonly": "test.haco:5",
     }
+
+
+def test_landlock(settings: Settings) -> None:
+    spec = settings("root = c.chroot_to('/r'); c.landlock.allow_read('/etc', root / 'srv'); c.landlock.allow_bind(80)")
+    assert [(rule.access, rule.path, rule.port) for rule in spec.landlock] == [
+        ("read", "/etc", 0),
+        ("read", "/srv", 0),
+        ("bind", "", 80),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("net.ipv4.ip_forward", "net.ipv4.ip_forward"),
+        ("net/ipv4/ip_forward", "net.ipv4.ip_forward"),
+        ("net/ipv4/conf/eth0.1/forwarding", "net.ipv4.conf.eth0/1.forwarding"),
+        ("net.ipv4.conf.eth0/1.forwarding", "net.ipv4.conf.eth0/1.forwarding"),
+    ],
+)
+def test_sysctls(settings: Settings, name: str, kept: str) -> None:
+    spec = settings(f"c.namespace.unshare('net'); c.sysctl[{name!r}] = 1")
+    assert [(sysctl.name, sysctl.value) for sysctl in spec.sysctls] == [(kept, "1")]
+    assert path_of(kept).startswith("net/ipv4/")
+
+
+def test_kept_namespaces(settings: Settings) -> None:
+    spec = settings(
+        "c.namespace.unshare('net', persist_in='/run/n'); c.namespace.unshare('ipc', 'uts', persist_in='/k/')"
+    )
+    assert {kept.type: kept.path for kept in spec.persisted_namespaces} == {
+        "net": "/run/n",
+        "ipc": "/k/ipc",
+        "uts": "/k/uts",
+    }
+    assert spec.namespaces == ("ipc", "uts", "net")
+
+
+def test_capabilities_that_are_named(settings: Settings) -> None:
+    spec = settings("c.capabilities.allow('kill', 'bpf'); c.capabilities.drop('bpf')")
+    assert spec.capabilities.named == {"kill"}
+    assert settings("c.capabilities.allow('net_admin'); c.capabilities.drop('all')").capabilities.named == frozenset()
