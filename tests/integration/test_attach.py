@@ -25,7 +25,7 @@ config.groups = ["audio"]
 config.environ = {"A": "from the file", "B": "too"}
 config.workdir = "/var/tmp"
 config.no_new_privs = True
-config.capabilities.allow("net_admin")
+config.capabilities.allow("net_admin", host_network=True)
 config.capabilities.ambient("net_admin")
 config.resource.set_limit("NOFILE", 100, 200)
 """

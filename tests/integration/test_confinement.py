@@ -241,12 +241,3 @@ def test_net_admin_over_the_hosts_network_is_a_decision(box: Box) -> None:
     assert f"  at: {box.file}:{box.settings_line}" in shown
     box.write('config.capabilities.allow("all")', namespaces=(*NAMESPACES, "net"))
     assert "warning" not in box.run("true").stderr
-
-
-def test_a_label_needs_its_module(box: Box) -> None:
-    active = os.path.exists("/sys/module/apparmor/parameters/enabled")
-    box.write('config.apparmor = "no-such-profile"')
-    assert ("it is not loaded" if active else "AppArmor is not active on this host") in box.fails("true")
-    box.write('config.selinux_context = "system_u:system_r:svirt_t:s0"')
-    if not os.path.exists("/sys/fs/selinux"):
-        assert "SELinux is not active on this host" in box.fails("true")

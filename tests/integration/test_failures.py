@@ -72,8 +72,22 @@ FAILURES = [
     pytest.param(
         'config.namespace.enter("net", "/no/such/namespace")',
         f'cannot open the net namespace "/no/such/namespace": {ENOENT}',
-        "",
+        "what made it has ended, or has not begun",
         id="missing namespace",
+    ),
+    pytest.param(
+        'config.apparmor = "no-such-profile"',
+        'cannot find the AppArmor profile "no-such-profile": AppArmor is not active on this host',
+        "boot with apparmor=1 security=apparmor, or leave apparmor out",
+        id="no AppArmor",
+        marks=pytest.mark.skipif(os.path.exists("/sys/module/apparmor"), reason="this kernel has AppArmor"),
+    ),
+    pytest.param(
+        'config.selinux_context = "system_u:system_r:container_t:s0"',
+        'cannot find the SELinux context "system_u:system_r:container_t:s0": SELinux is not active on this host',
+        "boot with selinux=1 security=selinux and a policy, or leave selinux_context out",
+        id="no SELinux",
+        marks=pytest.mark.skipif(os.path.exists("/sys/fs/selinux"), reason="this kernel has SELinux"),
     ),
 ]
 

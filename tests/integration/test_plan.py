@@ -23,8 +23,13 @@ config.add_mount_point("/etc", to="/mnt", readonly=True)
 config.add_mount_point("tmpfs", to="/tmp", fs="tmpfs", options="size=1m")
 config.mount_network_etc(root)
 config.resource.set_limit("NOFILE", 100, 200)
-config.capabilities.allow("net_admin")
+config.capabilities.allow("net_admin", host_network=True)
 config.environ["A"] = "b"
+config.umask = 0o077
+config.oom_score_adj = 100
+config.personality = "linux32"
+config.sysctl["kernel.shmmni"] = 77
+config.namespace.set_time_offset(boottime=5)
 """
 HOOKS = """
 for point in ("before_fork", "after_network_created", "immediately_after_fork_on_parent", "after_fork",
