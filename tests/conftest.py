@@ -7,14 +7,14 @@ import os
 import shutil
 import tempfile
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import hypothesis
 import pexpect
 import pytest
 
-from tests.support import leftovers, requirements
+from tests.support import leftovers, requirements, settings
 from tests.support.leftovers import OwnDirs, RunLock
 from tests.support.program import Program, find_program
 from tests.support.rootfs import make_busybox_root
@@ -40,6 +40,27 @@ def _lacks(word: str) -> None:
     if os.environ.get("HACONIWA_MUST_RUN") and word not in requirements.HOST_WORDS:
         pytest.fail(f'this machine lacks "{word}", and HACONIWA_MUST_RUN is set', pytrace=False)
     pytest.skip(f'lacks "{word}"')
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what every layout of cgroups has to run: the tests of the wrappers, and the proofs of settings."""
+    here = settings.layout()
+    for item in items:
+        proof = settings.proved_by(item) and here in settings.layouts_of(item)
+        if proof or "/tests/kernel/" in str(item.path):
+            item.add_marker("layouts")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI a proof of a setting that is skipped, where the table of settings names it, is a failure."""
+    report = yield
+    here = settings.layout()
+    proof = settings.proved_by(item) and here in settings.layouts_of(item)
+    if report.skipped and proof and os.environ.get("HACONIWA_MUST_RUN"):
+        report.outcome = "failed"
+        report.longrepr = f"docs/settings-tested.md names this test for {here}, and it was skipped"
+    return report
 
 
 @pytest.fixture(scope="session")

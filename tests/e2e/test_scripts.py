@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,43 @@ def test_the_demo_runs_on_a_bare_debian() -> None:
     proof = run(TREE / "scripts/prove-minbase", timeout_s=580)
     assert proof.returncode == 0, proof.stdout + proof.stderr
     assert "== scripts/demo passed" in proof.stdout
+
+
+KERNELS = [
+    pytest.param("qemu", marks=pytest.mark.requires("qemu", "kmod")),
+    pytest.param("uml", marks=pytest.mark.requires("uml")),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.requires("root", "busybox")
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_the_virtual_machine_has_cgroup_v2_alone_and_this_machines_files(kernel: str, tmp_path: Path) -> None:
+    script = "cat /proc/self/cgroup /sys/kernel/security/lsm; echo; cat vm.py; touch written; exit 7"
+    tree = shutil.copytree(TREE / "tests/support/vm", tmp_path / "tree")
+    (tree / "vm.py").write_text("from here\n", encoding="ascii")
+    machine = subprocess.run(
+        [TREE / "scripts/vm", "--kernel", kernel, "--timeout", "60", "sh", "-c", script],
+        check=False, capture_output=True, text=True, timeout=80, cwd=tree, env={**os.environ, "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    group, modules, content = machine.stdout.splitlines()
+    assert machine.returncode == 7, machine.stderr
+    assert (group, content) == ("0::/session", "from here")
+    assert "apparmor" in modules.split(",")
+    assert not (tree / "written").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.requires("root", "busybox", "uml")
+def test_a_virtual_machine_does_not_hang() -> None:
+    machine = run(TREE / "scripts/vm", "--kernel=uml", "--timeout=0.1", "--", "cat", "/dev/zero", timeout_s=20)
+    assert machine.returncode == 125
+    assert machine.stderr == "error: the virtual machine ended without a status, or ran 0.1 s\n"
+
+
+def test_without_the_packages_the_virtual_machine_says_what_to_install(tmp_path: Path) -> None:
+    for program in ("true", "unshare"):
+        (tmp_path / program).symlink_to(str(shutil.which(program)))
+    machine = run(sys.executable, TREE / "scripts/vm", "true", timeout_s=20, PATH=str(tmp_path))
+    assert machine.returncode == 125
+    assert machine.stderr.startswith("error: cannot start a virtual machine: ")

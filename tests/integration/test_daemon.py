@@ -30,6 +30,7 @@ def is_up(box: Box) -> bool:
     return "up\n" in log(box)
 
 
+@pytest.mark.setting("daemonize")
 def test_start_returns_once_it_runs(box: Box) -> None:
     result = box.haconiwa("start", "-D", box.file, "--", "sleep", "1000")
     state = box.state()
@@ -42,6 +43,7 @@ def test_start_returns_once_it_runs(box: Box) -> None:
     box.nothing_left()
 
 
+@pytest.mark.setting("daemonize")
 def test_daemon_is_out_of_the_callers_session_and_folder(box: Box) -> None:
     state = box.daemon()
     pid = state["supervisor"]["pid"]
@@ -119,6 +121,7 @@ def test_logs_are_appended_to(box: Box) -> None:
     assert log(box) == "once\nonce\n"
 
 
+@pytest.mark.setting("command.set_stdin", "command.set_stdout", "command.set_stderr")
 def test_streams_asked_for(box: Box) -> None:
     (box.folder / "input").write_text("from the host\n")
     box.write(f"""

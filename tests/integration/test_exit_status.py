@@ -12,6 +12,7 @@ from tests.integration.box import Box
 pytestmark = pytest.mark.requires("root", "busybox")
 
 
+@pytest.mark.setting("init_command")
 @pytest.mark.parametrize("status", [0, 1, 2, 7, 125, 126, 127, 128, 137, 255])
 def test_exit_status_is_the_programs(box: Box, status: int) -> None:
     messages = box.run("/bin/sh", "-c", f"exit {status}", expect=status).stderr

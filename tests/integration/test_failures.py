@@ -199,6 +199,7 @@ def test_one_of_several_containers_that_fails_stops_the_others(box: Box, options
     assert (box.root / "asked").read_text() == "asked\n"
 
 
+@pytest.mark.setting("namespace.enter")
 def test_enter_an_existing_namespace(box: Box) -> None:
     with subprocess.Popen(["unshare", "-n", "-u", "sh", "-c", "echo up; read line"], stdin=subprocess.PIPE,
                           stdout=subprocess.PIPE, text=True) as holder:  # fmt: skip

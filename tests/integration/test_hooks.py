@@ -53,6 +53,7 @@ def calls(box: Box) -> list[dict[str, object]]:
     return lines
 
 
+@pytest.mark.setting("add_general_hook")
 def test_every_point_in_order(box: Box) -> None:
     box.write(rest=recording(twice=True))
     box.run("/bin/sh", "-c", "exit 3", expect=3)
@@ -335,6 +336,7 @@ def test_async_def_hooks(box: Box) -> None:
 # --------------------------------------------------------------------------------------------------------------- timers
 
 
+@pytest.mark.setting("add_async_hook")
 def test_timer_is_called_until_its_limit(box: Box) -> None:
     box.write(
         rest="""
@@ -417,6 +419,7 @@ def test_failing_timer_goes_on(box: Box) -> None:
     assert messages.count('the async hook "tick" failed: ValueError: ') >= 3
 
 
+@pytest.mark.setting("add_signal_handler")
 def test_signal_handler(box: Box, watched: type[Watched]) -> None:
     box.write(
         rest="""
@@ -447,6 +450,7 @@ def test_signal_handler(box: Box, watched: type[Watched]) -> None:
         finish(process, expect=137)
 
 
+@pytest.mark.setting("validate_real_id")
 def test_setup_that_refuses_ends_before_anything(box: Box) -> None:
     box.write(rest="config.validate_real_id(lambda ruid, rgid: ruid != 0)")
     messages = box.fails("true")

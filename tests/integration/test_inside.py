@@ -60,6 +60,7 @@ def test_ids_and_groups_of_root(box: Box, status: Where) -> None:
     assert (shown["Uid"], shown["Gid"], shown["Groups"]) == ("0 0 0 0", "0 0 0 0", "")
 
 
+@pytest.mark.setting("uid", "gid", "groups")
 @both
 def test_user_by_name(box: Box, status: Where) -> None:
     box.write('config.uid = "alice"\nconfig.groups = ["audio", 77]')
@@ -70,6 +71,7 @@ def test_user_by_name(box: Box, status: Where) -> None:
     assert (shown["CapPrm"], shown["CapEff"], shown["CapInh"], shown["CapAmb"]) == (empty,) * 4
 
 
+@pytest.mark.setting("uid", "gid")
 @both
 def test_user_by_number(box: Box, status: Where) -> None:
     box.write("config.uid = 1000")
@@ -80,6 +82,7 @@ def test_user_by_number(box: Box, status: Where) -> None:
     assert status(box)["Gid"] == "29 29 29 29"
 
 
+@pytest.mark.setting("capabilities.allow", "capabilities.ambient")
 @both
 def test_ambient_capabilities_reach_an_ordinary_user(box: Box, status: Where) -> None:
     box.write('config.uid = "alice"\nconfig.capabilities.allow("net_raw")\nconfig.capabilities.ambient("net_raw")')
@@ -88,6 +91,7 @@ def test_ambient_capabilities_reach_an_ordinary_user(box: Box, status: Where) ->
     assert (shown["CapPrm"], shown["CapEff"], shown["CapInh"], shown["CapAmb"]) == (mask,) * 4
 
 
+@pytest.mark.setting("capabilities.drop")
 @both
 def test_capabilities_dropped(box: Box, status: Where) -> None:
     box.write('config.capabilities.drop("CAP_NET_RAW", "setuid")')
@@ -95,6 +99,7 @@ def test_capabilities_dropped(box: Box, status: Where) -> None:
     assert bounding == to_mask(set(DEFAULT_CAPABILITIES) - {"net_raw", "setuid"})
 
 
+@pytest.mark.setting("capabilities.reset_to_privileged")
 @both
 def test_privileged_keeps_what_the_caller_has(box: Box, status: Where) -> None:
     box.write("config.capabilities.reset_to_privileged()")
@@ -103,6 +108,7 @@ def test_privileged_keeps_what_the_caller_has(box: Box, status: Where) -> None:
     assert status(box)["CapBnd"] == ours["CapBnd"]
 
 
+@pytest.mark.setting("no_new_privs")
 @both
 def test_no_new_privs(box: Box, status: Where) -> None:
     assert status(box)["NoNewPrivs"] == "0"
@@ -130,6 +136,7 @@ def test_first_process(box: Box) -> None:
     assert box.sh("echo $$; echo $PPID; read name < /proc/1/comm; echo $name").split() == ["1", "0", "busybox"]
 
 
+@pytest.mark.setting("namespace.unshare")
 @pytest.mark.parametrize("name", [*NAMESPACES, "net", "cgroup"])
 def test_namespace_is_its_own(box: Box, name: str) -> None:
     box.write(namespaces=(*NAMESPACES, "net", "cgroup"))
@@ -142,6 +149,7 @@ def test_namespace_not_asked_for_is_the_hosts(box: Box, name: str) -> None:
     assert box.sh(f"readlink /proc/self/ns/{name}").strip() == os.readlink(f"/proc/self/ns/{name}")
 
 
+@pytest.mark.setting("name", "hostname", "domainname")
 def test_names(box: Box) -> None:
     assert box.sh("uname -n").strip() == box.name
     box.write('config.hostname = "other.example"\nconfig.domainname = "nis"')
@@ -160,6 +168,19 @@ def test_loopback_is_up(box: Box) -> None:
     assert box.sh("ls /sys/class/net").split() == ["lo"]
 
 
+@pytest.mark.requires("netns", "ip")
+@pytest.mark.setting("namespace.use_netns")
+def test_network_namespace_by_name(box: Box) -> None:
+    subprocess.run(["ip", "netns", "add", box.name], check=True)
+    try:
+        box.write(f'config.namespace.use_netns("{box.name}")')
+        inode = box.sh("stat -L -c %i /proc/self/ns/net").strip()
+        assert inode == str(os.stat(f"/run/netns/{box.name}").st_ino)
+    finally:
+        subprocess.run(["ip", "netns", "delete", box.name], check=True)
+
+
+@pytest.mark.setting("namespace.unshare")
 def test_cgroup_namespace_is_rooted_at_the_containers_group(box: Box) -> None:
     box.write(namespaces=(*NAMESPACES, "cgroup"))
     paths = {line.split(":")[2] for line in box.sh("cat /proc/self/cgroup").splitlines()}
@@ -186,6 +207,7 @@ def test_environment_is_exactly_the_defaults(box: Box) -> None:
     assert environment(text) == {"PATH": PATH, "HOME": "/root", "container": "haconiwa"}
 
 
+@pytest.mark.setting("environ")
 def test_environment_asked_for(box: Box) -> None:
     box.write('config.uid = "alice"\nconfig.environ = {"PATH": "/bin", "A": "é=x", "EMPTY": ""}')
     text = box.run("cat", "/proc/self/environ").stdout
@@ -213,12 +235,14 @@ def test_descriptor_of_the_haco_file_is_closed(box: Box) -> None:
     assert box.sh("for n in 3 4 5 6 7 8 9 10 11 12 13 14; do readlink /proc/1/fd/$n; done", expect=None) == ""
 
 
+@pytest.mark.setting("workdir")
 def test_workdir(box: Box) -> None:
     assert box.run("pwd").stdout == "/\n"
     box.write('config.workdir = "/var/tmp"')
     assert box.run("pwd").stdout == "/var/tmp\n"
 
 
+@pytest.mark.setting("resource.set_limit")
 def test_rlimits(box: Box) -> None:
     box.write('config.resource.set_limit("NOFILE", 64, 128)\nconfig.resource.set_limit("CORE", 0)')
     text = box.sh("cat /proc/self/limits")
@@ -287,6 +311,7 @@ def mounts(text: str) -> dict[str, tuple[str, set[str]]]:
     return table
 
 
+@pytest.mark.setting("mount_independent", "chroot_to")
 def test_mounts_and_their_options(box: Box) -> None:
     table = mounts(box.run("cat", "/proc/self/mountinfo").stdout)
     assert table["/"][1] >= {"rw", "nodev"}
@@ -309,6 +334,7 @@ def test_no_mount_of_the_hosts_is_seen(box: Box) -> None:
     assert "master:" not in text
 
 
+@pytest.mark.setting("filesystem.use_legacy_chroot")
 def test_legacy_chroot(box: Box) -> None:
     box.write("config.filesystem.use_legacy_chroot = True")
     assert box.sh("ls /").split() == sorted(os.listdir(box.root))
@@ -318,6 +344,7 @@ def test_root_of_a_chroot_is_a_wall(box: Box) -> None:
     assert box.sh("cd ../../../..; ls") == box.sh("ls /")
 
 
+@pytest.mark.setting("rootfs.readonly")
 def test_readonly_rootfs(box: Box) -> None:
     box.write("config.rootfs.readonly = True")
     assert "Read-only file system" in box.run("touch", "/x", expect=1).stderr
@@ -394,6 +421,7 @@ def test_sysfs_cannot_be_written(box: Box) -> None:
     assert "Read-only file system" in messages or "Permission denied" in messages
 
 
+@pytest.mark.setting("filesystem.add_masked_path", "filesystem.add_readonly_path")
 def test_own_masked_and_readonly_paths(box: Box) -> None:
     (box.root / "etc/secret").write_text("x")
     (box.root / "srv/fixed").mkdir(parents=True)
@@ -408,6 +436,7 @@ def test_own_masked_and_readonly_paths(box: Box) -> None:
     assert box.sh("cat /etc/secret; ls /srv/hidden; touch /srv/fixed/x || echo refused") == "refused\n"
 
 
+@pytest.mark.setting("filesystem.masked_paths", "filesystem.readonly_paths")
 def test_lists_of_paths_may_be_emptied(box: Box) -> None:
     box.write("config.filesystem.masked_paths = []\nconfig.filesystem.readonly_paths = []")
     table = mounts(box.run("cat", "/proc/self/mountinfo").stdout)

@@ -28,6 +28,7 @@ def options(box: Box, point: str) -> set[str]:
     return next(set(line.split()[5].split(",")) for line in text.splitlines() if line.split()[4] == point)
 
 
+@pytest.mark.setting("add_mount_point")
 def test_bind_mount_makes_its_target(box: Box, source: Path) -> None:
     box.write(f'config.add_mount_point({str(source)!r}, to=root / "srv/deep/data")')
     assert box.run("cat", "/srv/deep/data/file").stdout == "content\n"
@@ -83,6 +84,7 @@ def test_optional_source_may_be_missing(box: Box) -> None:
     assert box.sh("grep -c ' /mnt ' /proc/mounts", expect=1) == "0\n"
 
 
+@pytest.mark.setting("mount_network_etc")
 def test_network_etc_is_shown_read_only(box: Box) -> None:
     (box.folder / "etc").mkdir()
     (box.folder / "etc/resolv.conf").write_text("nameserver 192.0.2.1\n")
@@ -92,6 +94,7 @@ def test_network_etc_is_shown_read_only(box: Box) -> None:
     assert box.run("cat", "/etc/hosts").stdout == "127.0.0.1 localhost\n"
 
 
+@pytest.mark.setting("mount_independent")
 def test_mqueue(box: Box) -> None:
     box.write(independent=("procfs", "devtmpfs", "mqueue"))
     assert box.sh("grep -c ' /dev/mqueue mqueue ' /proc/mounts") == "1\n"
@@ -107,6 +110,7 @@ def test_no_mount_travels_to_the_host(box: Box, source: Path) -> None:
         assert not (source / "inner/x").exists()
 
 
+@pytest.mark.setting("namespace.set_uid_mapping", "namespace.set_gid_mapping")
 def test_source_below_a_folder_of_roots_alone(box: Box, source: Path) -> None:
     box.folder.joinpath("closed").mkdir(mode=0o700)
     source.rename(box.folder / "closed/source")

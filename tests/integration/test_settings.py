@@ -16,6 +16,7 @@ def test_a_quiet_supervisor_tells_only_what_went_wrong(box: Box, level: str) -> 
     assert box.run("/no/such/program", expect=127).stderr.count("\n") == 1
 
 
+@pytest.mark.setting("log_level")
 def test_a_debugging_supervisor_tells_every_step(box: Box) -> None:
     box.write('config.log_level = "debug"')
     shown = box.run("true").stderr
@@ -23,6 +24,7 @@ def test_a_debugging_supervisor_tells_every_step(box: Box) -> None:
     assert "Container fork success" in shown
 
 
+@pytest.mark.setting("container_pid_file", "define")
 def test_a_barn_of_several_writes_its_own_pid(box: Box) -> None:
     pid_file = box.folder / "barn.pid"
     box.file.write_text(f"""

@@ -305,6 +305,7 @@ def test_mount_setattr_of_a_detached_mount_by_its_descriptor(tmp_path: Path) -> 
     in_mount_namespace(check)
 
 
+@pytest.mark.requires("idmapped_tmpfs")
 def test_mount_setattr_maps_ids(tmp_path: Path) -> None:
     def check() -> None:
         userns_fd = _user_namespace("0 100000 1000")

@@ -35,7 +35,7 @@ PROGRAMS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 """Words that stand for a program: its name, and the Debian packages that bring it."""
 
-HOST_WORDS = frozenset({"apparmor", "binfmt_misc", "cgroup1", "cgroup2", "landlock", "sys_resource"})
+HOST_WORDS = frozenset({"apparmor", "binfmt_misc", "cgroup1", "cgroup2", "idmapped_tmpfs", "landlock", "sys_resource"})
 """Words for what no package can bring: a test that lacks one is skipped even where nothing else may be."""
 
 _LANDLOCK_CREATE_RULESET = 444  # on every machine
@@ -52,6 +52,11 @@ def _unshares(option: str) -> bool:
 def _mounted_at(path: str, fstype: str) -> bool:
     with open("/proc/self/mounts", encoding="utf-8", errors="replace") as mounts:
         return any(line.split()[1:3] == [path, fstype] for line in mounts)
+
+
+def _linux() -> tuple[int, int]:
+    major, minor = os.uname().release.split(".")[:2]
+    return int(major), int(minor)
 
 
 def _has_cgroup1() -> bool:
@@ -83,6 +88,7 @@ FEATURES: dict[str, Callable[[], bool]] = {
     "userns": lambda: _succeeds("unshare", "--user", "--map-root-user", "true"),
     "binfmt_misc": lambda: _succeeds("unshare", "-Urm", "mount", "-t", "binfmt_misc", "x", "/mnt"),
     "netns": lambda: _unshares("--net"),
+    "idmapped_tmpfs": lambda: _linux() >= (6, 3),
     "cgroup1": _has_cgroup1,
     "cgroup2": lambda: _mounted_at("/sys/fs/cgroup", "cgroup2"),
     "apparmor": _has_apparmor,

@@ -91,7 +91,7 @@ class Table:
         lines = [_HEAD]
         for name in sorted(self.rows):
             tests = self.rows[name]
-            marks = ["✓" if any(layout in found for found in tests.values()) else "–" for layout in LAYOUTS]
+            marks = ["✓" if any(layout in found for found in tests.values()) else "-" for layout in LAYOUTS]
             proofs = ", ".join(_proof(test, tests[test]) for test in sorted(tests))
             lines.append(f"| `{name}` | {' | '.join(marks)} | {proofs} |")
         return "\n".join(lines) + "\n"

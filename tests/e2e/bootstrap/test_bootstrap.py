@@ -60,6 +60,7 @@ def run_in(root: Path, *command: str) -> str:
     return subprocess.run(["chroot", root, *command], check=True, capture_output=True, text=True).stdout.strip()
 
 
+@pytest.mark.setting("bootstrap.variant", "bootstrap.debian_release")
 @pytest.mark.slow
 @pytest.mark.requires("debootstrap")
 def test_debootstrap_then_provision_with_the_package_manager(run_dirs: RunDirs) -> None:
@@ -119,6 +120,7 @@ def _with_private_cache(spec: ContainerSpec) -> list[str]:
     return lines
 
 
+@pytest.mark.setting("bootstrap.os_type", "bootstrap.project_name", "bootstrap.template_options")
 @pytest.mark.requires("lxc", "busybox")
 def test_lxc_busybox(run_dirs: RunDirs) -> None:
     root = run_dirs.base / "web"

@@ -127,6 +127,7 @@ def test_a_file_that_does_not_say_what_to_make(tmp_path: Path, missing: str) -> 
         create(spec, Recorder())
 
 
+@pytest.mark.setting("bootstrap.skip", "skip_bootstrap")
 def test_a_bootstrap_that_is_skipped_makes_nothing(tmp_path: Path) -> None:
     spec = container(tmp_path / "web", "shell", code="mkdir bin")
     spec = replace(spec, bootstrap=BootstrapSpec(strategy="shell", options={}, skip=True))
@@ -182,7 +183,7 @@ def test_a_killed_create_leaves_nothing_that_looks_complete(tmp_path: Path, step
     place = Place(str(root))
     marker = own_marker(place)
     assert marker is None or marker.state is State.BUILDING
-    if where == "final" and root.exists():
+    if where == "final" and root.exists() and entries(root):  # the script may have been killed before it wrote
         with pytest.raises(BuildError, match="is what an interrupted script has left"):
             create(container(root, "shell", code=code), Recorder())
     create(container(root, "shell", code=code), Recorder(), force=True)

@@ -72,6 +72,7 @@ def test_what_is_said_is_word_for_word_that_of_the_walk_through(make: Make) -> N
     ]
 
 
+@pytest.mark.setting("provision.run_shell")
 def test_a_step_finds_what_tools_expect(make: Make) -> None:
     report = created(
         make(
@@ -159,6 +160,7 @@ def test_a_shell_that_is_missing_is_named(make: Make) -> None:
         created(make(shell_step("true", sh="/bin/fish")))
 
 
+@pytest.mark.setting("provision.run_python")
 def test_a_function_runs_inside(make: Make) -> None:
     def inside() -> None:
         with open("/made-by-function", "w", encoding="ascii") as file:
@@ -212,6 +214,7 @@ def test_a_root_that_is_missing_is_refused(make: Make) -> None:
     assert raised.value.hint == "make it with haconiwa create"
 
 
+@pytest.mark.setting("provision.skip", "skip_provision")
 def test_skipped_provisioning_runs_nothing(make: Make) -> None:
     spec = replace(make(), provision=ProvisionSpec(steps=(shell_step("exit 1"),), skip=True))
     report = created(spec)

@@ -32,6 +32,7 @@ def difference(left: Path, right: Path) -> str:
     return subprocess.run(command, capture_output=True, text=True).stdout
 
 
+@pytest.mark.setting("bootstrap.strategy", "bootstrap.archive_path")
 @pytest.mark.requires("busybox", "xz", "zstd")
 @pytest.mark.parametrize("option", ["--gzip", "--bzip2", "--xz", "--zstd", "--sort=name"])
 def test_tarball_of_every_compression(busybox_template: Path, tmp_path: Path, option: str) -> None:
@@ -43,6 +44,7 @@ def test_tarball_of_every_compression(busybox_template: Path, tmp_path: Path, op
     assert subprocess.run(["chroot", tmp_path / "web", "/bin/true"]).returncode == 0
 
 
+@pytest.mark.setting("bootstrap.tar_options")
 @pytest.mark.requires("busybox")
 def test_tarball_with_options(busybox_template: Path, tmp_path: Path) -> None:
     path = archive(busybox_template, tmp_path / "root.tgz", "--gzip")
@@ -53,6 +55,7 @@ def test_tarball_with_options(busybox_template: Path, tmp_path: Path) -> None:
     assert ("bootstrap.tarball", "./bin/busybox") in report.lines
 
 
+@pytest.mark.setting("bootstrap.allow_devices")
 @pytest.mark.parametrize("allowed", [False, True])
 def test_tarball_makes_devices_only_when_allowed(tmp_path: Path, allowed: bool) -> None:
     tree = tmp_path / "tree"
@@ -89,6 +92,7 @@ def test_tarball_that_is_missing(tmp_path: Path) -> None:
         create(container(tmp_path / "web", "tarball", archive_path=str(tmp_path / "no.tar")), Recorder())
 
 
+@pytest.mark.setting("bootstrap.code")
 def test_shell_is_run_whole_with_rootfs_as_directory(tmp_path: Path) -> None:
     report = Recorder()
     code = 'set -u\nx=1\necho "$x $ROOTFS $PWD"\ncat\nmkdir bin\nulimit -n > bin/limit\n'
@@ -128,6 +132,7 @@ def test_mounts_and_processes_of_a_script_do_not_stay(tmp_path: Path) -> None:
     assert os.listdir(tmp_path / "web/m") == []
 
 
+@pytest.mark.setting("bootstrap.code")
 def test_python_function_gets_the_directory(tmp_path: Path) -> None:
     def fill(directory: str) -> None:
         print(f"filling {directory}")
@@ -170,6 +175,7 @@ def test_what_python_changes_in_its_process_stays_there(tmp_path: Path) -> None:
     assert (os.getcwd(), "X_BUILD" in os.environ) == (before, False)
 
 
+@pytest.mark.setting("bootstrap.git_url")
 @pytest.mark.requires("git")
 def test_git_clone_runs_nothing_of_the_repository(tmp_path: Path) -> None:
     origin = tmp_path / "origin"
@@ -222,6 +228,7 @@ def test_host_copies_only_what_everybody_may_read_and_no_link_elsewhere(tmp_path
                 assert target.startswith(("/usr/", "/etc/"))
 
 
+@pytest.mark.setting("bootstrap.paths")
 def test_host_shows_more_paths(tmp_path: Path) -> None:
     (tmp_path / "data/deep").mkdir(parents=True)
     (tmp_path / "data/file").touch()
@@ -246,6 +253,7 @@ def test_the_umask_of_the_caller_does_not_matter(tmp_path: Path) -> None:
         assert os.stat(tmp_path / path).st_mode & stat.S_IROTH
 
 
+@pytest.mark.setting("bootstrap.postprocess")
 def test_postprocess_runs_in_order_before_the_root_is_there(tmp_path: Path) -> None:
     seen = []
 
@@ -273,6 +281,7 @@ def test_a_postprocess_that_fails_leaves_nothing(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.setting("rootfs_owner")
 def test_the_owner_is_given_the_root(tmp_path: Path) -> None:
     create(container(tmp_path / "web", "shell", code="mkdir bin", owner=(1234, 5678)), Recorder())
     status = os.stat(tmp_path / "web")

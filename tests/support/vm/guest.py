@@ -11,6 +11,9 @@ KERNEL_OPTIONS = (
 )  # fmt: skip
 """For either kernel: nothing but cgroup v2, AppArmor on, and a machine that has crashed is off."""
 
+DIE_WITH_US = ("setpriv", "--pdeathsig", "KILL")
+"""Before a command line: no virtual machine outlives the one who asked for it."""
+
 _PASSED_ON = ("HOME", "LANG", "PATH", "PYTHONDONTWRITEBYTECODE")
 
 _FUNCTIONS = """\
@@ -83,7 +86,9 @@ class Job:
             epilogue: Makes NEW the root and executes the command's script.
         """
         show = f"show {shlex.quote(self.folder)}" if self.folder.startswith(("/tmp/", "/run/")) else ":"
-        return f"{_FUNCTIONS}\n{prologue}\nbuild_root && mount_cgroups && {show} && {{\n{epilogue}\n}}\n$B poweroff -f\n"
+        return (
+            f"{_FUNCTIONS}\n{prologue}\nbuild_root && mount_cgroups && {show} && {{\n{epilogue}\n}}\n$B poweroff -f\n"
+        )
 
     def command_script(self, output: str, status: str) -> str:
         """What runs the command in the guest, and reports.

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.support.vm.guest import KERNEL_OPTIONS, Job, reported_status
+from tests.support.vm.guest import DIE_WITH_US, KERNEL_OPTIONS, Job, reported_status
 
 WORDS = ("qemu", "kmod", "busybox")
 """What it needs, in the words of tests/support/requirements.py."""
@@ -130,7 +130,7 @@ def _shared_root(scratch: str) -> Iterator[str]:
         listening.bind(path)
         listening.listen()
         options = "source=/,cache=always,xattr,sandbox=chroot"
-        argv = [_VIRTIOFSD, f"--fd={listening.fileno()}", "-o", options, "--thread-pool-size=0"]
+        argv = [*DIE_WITH_US, _VIRTIOFSD, f"--fd={listening.fileno()}", "-o", options, "--thread-pool-size=0"]
         fds = [listening.fileno()]
         server = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=fds)
     try:
@@ -152,7 +152,7 @@ def _argv(job: Job, kernel: Path, scratch: str, root_socket: str) -> list[str]:
     devices["-device"].append("vhost-user-fs-pci,chardev=root,tag=root")
     image = next((kernel / "boot").glob("vmlinuz-*"))
     return [
-        *("qemu-system-x86_64", "-M", "q35,memory-backend=memory", "-m", size, "-smp", "2"),
+        *(*DIE_WITH_US, "qemu-system-x86_64", "-M", "q35,memory-backend=memory", "-m", size, "-smp", "2"),
         *("-accel", "tcg,thread=multi", "-cpu", "max", "-nodefaults", "-no-user-config", "-display", "none"),
         *("-no-reboot", "-kernel", str(image), "-initrd", f"{scratch}/initrd"),
         *("-append", " ".join(("console=ttyS0", "reboot=t", *KERNEL_OPTIONS))),

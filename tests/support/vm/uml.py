@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from tests.support.vm.guest import KERNEL_OPTIONS, Job, reported_status
+from tests.support.vm.guest import DIE_WITH_US, KERNEL_OPTIONS, Job, reported_status
 
 WORDS = ("uml", "busybox")
 """What it needs, in the words of tests/support/requirements.py."""
@@ -41,9 +41,7 @@ def run(job: Job) -> int | None:
     """
     with tempfile.TemporaryDirectory(prefix="haconiwa-vm-", dir="/var/tmp") as exchange:
         overlay = next(_MODULES.glob("*/kernel/fs/overlayfs/overlay.ko"))
-        init = job.init_script(
-            _PROLOGUE.format(overlay=overlay), _EPILOGUE.format(modules=_MODULES, exchange=exchange)
-        )
+        init = job.init_script(_PROLOGUE.format(overlay=overlay), _EPILOGUE.format(modules=_MODULES, exchange=exchange))
         for name, text in (("init", init), ("command", job.command_script("/dev/tty1", f"{exchange}/status"))):
             Path(exchange, name).write_text(text, encoding="utf-8")
         os.chmod(f"{exchange}/init", 0o755)
@@ -55,7 +53,7 @@ def run(job: Job) -> int | None:
 def _boot(job: Job, exchange: str) -> None:
     root = ("root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", f"init={exchange}/init")
     console = ("con=null", "con1=null,fd:1")
-    argv = ["linux.uml", f"mem={job.memory_mb}M", *root, *console, *KERNEL_OPTIONS]
+    argv = [*DIE_WITH_US, "linux.uml", f"mem={job.memory_mb}M", *root, *console, *KERNEL_OPTIONS]
     with open(f"{exchange}/log", "w", encoding="utf-8") as log:
         # the guest's processes are processes of this machine, in the session of its first one
         process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=log, start_new_session=True)

@@ -33,6 +33,7 @@ def test_every_point_takes_hooks_in_order(load: Load, point: str) -> None:
     assert [str(hook.where) for hook in hooks] == ["test.haco:4", "test.haco:6", "test.haco:7"]
 
 
+@pytest.mark.setting("add_handler", "after_spawn")
 def test_a_decorator_gives_the_function_back(settings: Settings) -> None:
     settings(
         """

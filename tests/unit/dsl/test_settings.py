@@ -66,6 +66,7 @@ Settings = Callable[[str], ContainerSpec]
         ("import enum\nclass E(enum.StrEnum):\n  A = 'web'\nc.name = E.A", "name", "web"),
     ],
 )  # fmt: skip
+@pytest.mark.setting("acts_as_session_leader", "cancel_daemonize", "metadata", "wait_interval")
 def test_basics(settings: Settings, line: str, field: str, expected: object) -> None:
     value = getattr(settings(line), field)
     assert (replace(value, where=None) if isinstance(value, UserSpec) else value) == expected
@@ -336,6 +337,7 @@ def test_relative_paths_of_strategies(settings: Settings, tmp_path: Path) -> Non
     assert tarball.options["archive_path"] == str(tmp_path / "a.tar")
 
 
+@pytest.mark.setting("bootstrap.function")
 def test_the_function_of_the_python_strategy(settings: Settings) -> None:
     bootstrap = settings(
         """
@@ -356,6 +358,7 @@ def test_the_function_of_the_python_strategy(settings: Settings) -> None:
     assert bootstrap.skip
 
 
+@pytest.mark.setting("bootstrap.extra")
 def test_the_hosts_directories_are_mounted_in_the_root(settings: Settings) -> None:
     spec = settings("c.chroot_to('/r'); c.bootstrap.strategy = 'host'")
     assert spec.root_mounts[0].destination == spec.root_mounts[0].source == "/usr"
@@ -364,6 +367,7 @@ def test_the_hosts_directories_are_mounted_in_the_root(settings: Settings) -> No
     assert [mount.destination for mount in chosen.root_mounts] == ["/opt", "/srv"]
 
 
+@pytest.mark.setting("provision.clear")
 def test_provision(settings: Settings) -> None:
     provision = settings(
         """

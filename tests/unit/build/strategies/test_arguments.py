@@ -64,6 +64,7 @@ def test_programs_that_a_template_would_miss_too_late(template: str, programs: t
     assert lxc.required_programs(template) == programs
 
 
+@pytest.mark.setting("bootstrap.arch", "bootstrap.components", "bootstrap.keyring", "bootstrap.mirror_url")
 def test_debootstrap_command_line() -> None:
     asked = job(
         "debootstrap",
@@ -106,6 +107,7 @@ def test_debootstrap_takes_no_option_for_a_name(option: str) -> None:
         debootstrap.arguments(job("debootstrap", **{option: "--unpack-tarball=/x"}))
 
 
+@pytest.mark.setting("bootstrap.git_options")
 def test_git_command_line() -> None:
     line = git.arguments(job("git", git_url="https://git.example/root.git", git_options=("--depth", "1", "-b", "main")))
     clone = line.index("clone")
