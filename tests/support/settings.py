@@ -22,6 +22,7 @@ LAYOUTS = ("v1", "hybrid", "v2")
 _ONLY_ON = {
     "cgroup1": ("v1", "hybrid"),
     "cgroup2": ("v2",),
+    "landlock": LAYOUTS,
     "apparmor": ("v2",),  # the virtual machine has it, see tests/support/vm
     "debootstrap": ("hybrid",),  # these two download what they need, which the virtual machine cannot
     "lxc": ("hybrid",),
