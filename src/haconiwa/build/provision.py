@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+from haconiwa.build.copying import copy_into_root, source_mount
 from haconiwa.build.failures import subject_of
 from haconiwa.build.marker import State, own_marker, write_marker
 from haconiwa.build.place import Place, locked
 from haconiwa.build.report import Report
 from haconiwa.build.script import script_argv, success_line
+from haconiwa.build.steps import digest_of, is_due, kept_steps
 from haconiwa.errors import BuildError, ConfigError, Problem
+from haconiwa.host.paths import cache_dir
 from haconiwa.host.programs import run_checked
 from haconiwa.lifecycle.oneshot import run_once
 from haconiwa.spec.model import (
@@ -23,9 +26,11 @@ from haconiwa.spec.model import (
     MountSpec,
     ProvisionStep,
 )
+from haconiwa.spec.names import PACKAGE_CACHES
 from haconiwa.spec.record import replace
 
 _LONGEST_NAME = 64
+_KINDS = {"shell": "shell script", "python": "Python function", "copy": "files of the host"}
 _CAPABILITIES = frozenset(DEFAULT_CAPABILITIES) | {"audit_write", "kill", "mknod", "sys_chroot", "sys_nice"}
 """The default ones, and what package managers and the programs that they start need beside them."""
 
@@ -59,10 +64,10 @@ def provision(spec: ContainerSpec, report: Report, *, only: Sequence[str] = ()) 
     place = Place(spec.rootfs.path)
     if not os.path.isdir(place.root):
         hint = "make it with haconiwa create"
-        raise BuildError(f'the root file system "{place.root}" does not exist', subject=spec.name, hint=hint)
+        raise BuildError(f'"{place.root}" does not exist', subject=spec.name, hint=hint)
     with subject_of(spec.name, place.root), locked(place):
         if only:
-            run_steps(spec, steps, report)
+            run_steps(spec, steps, report, lambda _step: True, lambda _step: None)
         else:
             provision_root(spec, place, report)
 
@@ -76,17 +81,49 @@ def _chosen(spec: ContainerSpec, only: Sequence[str]) -> tuple[ProvisionStep, ..
 
 
 def provision_root(spec: ContainerSpec, place: Place, report: Report) -> None:
-    """Run every step; the marker tells when they have not come to their end. The caller holds the lock."""
+    """Run every step that is due; the marker tells which ones have come to their end. The caller holds the lock.
+
+    A run that failed or was interrupted is gone on with.
+    """
+    steps = spec.provision.steps
     marker = own_marker(place)
-    if marker:
-        write_marker(place, State.BOOTSTRAPPED, marker.strategy, place.root, image=marker.image)
-    run_steps(spec, spec.provision.steps, report)
-    if marker:
-        write_marker(place, State.COMPLETE, marker.strategy, place.root, image=marker.image)
+    if marker is None:
+        run_steps(spec, steps, report, lambda _step: True, lambda _step: None)
+        return
+    found = marker
+    is_new = marker.state is State.COMPLETE
+    done = kept_steps(steps, marker.steps) if is_new else dict(marker.steps)
+
+    def remember(state: State) -> None:
+        write_marker(place, state, found.strategy, place.root, image=found.image, steps=done)
+
+    def is_wanted(step: ProvisionStep) -> bool:
+        return is_due(step, done, digest_of(step, dict(spec.provision.environ)))
+
+    def finish(step: ProvisionStep) -> None:
+        done[step.name] = digest_of(step, dict(spec.provision.environ))
+        remember(State.BOOTSTRAPPED)
+
+    remember(State.BOOTSTRAPPED)
+    run_steps(spec, steps, report, is_wanted, finish)
+    remember(State.COMPLETE)
 
 
-def run_steps(spec: ContainerSpec, steps: Sequence[ProvisionStep], report: Report) -> None:
+def run_steps(
+    spec: ContainerSpec,
+    steps: Sequence[ProvisionStep],
+    report: Report,
+    is_wanted: Callable[[ProvisionStep], bool],
+    finish: Callable[[ProvisionStep], None],
+) -> None:
     """Run steps in their order, up to the first that fails.
+
+    Args:
+        spec: The container.
+        steps: The steps.
+        report: Is told what happens.
+        is_wanted: Whether a step has to run.
+        finish: Called with each step that has come to its end.
 
     Raises:
         HaconiwaError: With the line of the haco file that added the step.
@@ -96,17 +133,27 @@ def run_steps(spec: ContainerSpec, steps: Sequence[ProvisionStep], report: Repor
         return
     report.step("Start provisioning...")
     for step in steps:
-        report.step(f"Running provisioning with {'shell script' if step.kind == 'shell' else 'Python function'}...")
         with subject_of(spec.name, where=step.where):
+            if not is_wanted(step):
+                report.step(f"Provisioning step {step.name} is done already")
+                continue
+            report.step(f"Running provisioning with {_KINDS[step.kind]}...")
             _run_step(spec, step, report)
-        report.step(success_line(step.sh) if step.kind == "shell" else f"Command success: {step.name} returned")
+            finish(step)
+        report.step(_success(step))
     report.success("Success!")
+
+
+def _success(step: ProvisionStep) -> str:
+    if step.kind == "shell":
+        return success_line(step.sh)
+    return f"Command success: {step.name} " + ("copied" if step.kind == "copy" else "returned")
 
 
 def _run_step(spec: ContainerSpec, step: ProvisionStep, report: Report) -> None:
     """Run one step in a container of its own, started by a child of ours that hands its output over line by line."""
     derived = provision_spec(spec, step)
-    stdin, function = (step.code.encode(), None) if isinstance(step.code, str) else (b"", step.code)
+    stdin, function = _work_of(step)
 
     def run() -> int:
         signal.signal(signal.SIGTERM, _interrupt)
@@ -125,6 +172,13 @@ def _run_step(spec: ContainerSpec, step: ProvisionStep, report: Report) -> None:
     )
 
 
+def _work_of(step: ProvisionStep) -> tuple[bytes, Callable[[], object] | None]:
+    """What the step's program reads, or the function that runs in its place."""
+    if step.kind == "copy":
+        return b"", lambda: copy_into_root(step)
+    return (step.code.encode(), None) if isinstance(step.code, str) else (b"", step.code)
+
+
 def _interrupt(_number: int, _frame: object) -> None:
     """Let the container of the step be killed on the way out."""
     raise KeyboardInterrupt
@@ -139,10 +193,10 @@ def provision_spec(spec: ContainerSpec, step: ProvisionStep) -> ContainerSpec:
         name=f"provision-{spec.name}"[:_LONGEST_NAME],
         hostname=spec.hostname or spec.name,
         init_command=script_argv(step.sh),
-        environ={**_ENVIRON},
+        environ={**_ENVIRON, **dict(spec.provision.environ)},
         rootfs=replace(spec.rootfs, readonly=False) if spec.rootfs else None,
         root_mounts=spec.root_mounts,
-        mounts=_MOUNTS,
+        mounts=(*_MOUNTS, *_cache_mounts(spec), *([source_mount(step)] if step.kind == "copy" else [])),
         network_etc="/etc",
         namespaces=("mount", "ipc", "uts", "pid"),
         capabilities=CapabilitiesSpec(bounding=_CAPABILITIES),
@@ -150,3 +204,17 @@ def provision_spec(spec: ContainerSpec, step: ProvisionStep) -> ContainerSpec:
         metadata={},
         sources={},
     )
+
+
+def packages_dir() -> str:
+    """Where the downloads of package managers are kept that containers share."""
+    return os.path.join(cache_dir(), "packages")
+
+
+def _cache_mounts(spec: ContainerSpec) -> list[MountSpec]:
+    mounts = []
+    for manager in spec.provision.shared_caches:
+        source = os.path.join(packages_dir(), manager)
+        os.makedirs(source, 0o755, exist_ok=True)
+        mounts.append(MountSpec(kind="bind", source=source, destination=PACKAGE_CACHES[manager]))
+    return mounts

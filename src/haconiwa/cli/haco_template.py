@@ -50,6 +50,11 @@ with define() as config:
         # Inside the new root, in this order, with the host's network. "haconiwa provision" runs them again.
 @PROVISION@
         #p.run_python(lambda: print("a function, run inside"), name="hello")
+        # A file or directory of the host; only when it is another one than the last time, or only "once".
+        #p.copy("motd", to="/etc/motd", run="changed")
+        # Variables for the steps, and packages that are downloaded once for all containers.
+        #p.environ["LANG"] = "C.UTF-8"
+        #p.share_cache("apt", "apk", "dnf")
         # Forget the steps so far, or keep them and run none.
         #p.clear()
         #p.skip()

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from haconiwa.dsl.functions import function
+from haconiwa.dsl.live import DictSetting
 from haconiwa.dsl.node import Recording, Section, Setting
 from haconiwa.dsl.paths import container_path, host_path
 from haconiwa.spec.model import PostprocessSpec, ProvisionStep
-from haconiwa.spec.names import STRATEGIES, STRATEGY_ALIASES
+from haconiwa.spec.names import PACKAGE_CACHES, STRATEGIES, STRATEGY_ALIASES
 from haconiwa.spec.values import (
     Refused,
     argument,
     between,
     boolean,
     container_name,
+    environ_key,
+    environ_value,
     items,
     one_of,
     script,
@@ -198,32 +201,77 @@ class Provision(Section):
     __slots__ = ()
     _section = "provision"
 
-    def run_shell(self, code: str, name: str | None = None, sh: StrPath = "/bin/sh") -> None:
+    environ: DictSetting = DictSetting(environ_key, environ_value)
+    """Variables for the steps, besides PATH, HOME and what tools need that must not ask."""
+
+    def run_shell(
+        self,
+        code: str,
+        name: str | None = None,
+        sh: StrPath = "/bin/sh",
+        run: Literal["always", "once", "changed"] = "always",
+    ) -> None:
         """Run a script with ``sh -xe`` in the new root.
 
         Args:
             code: The script; its common indentation is removed.
             name: For messages and ``--run-only``; ``shell-N`` for the Nth step unless given.
             sh: The shell, as seen inside.
+            run: Each time that steps are run, only until it has succeeded once, or only when its text has changed.
         """
         with Recording(self, "run_shell") as where:
-            self._add(name, "shell", script(code), container_path(sh), where)
+            self._add(name, "shell", where, run, code=script(code), sh=container_path(sh))
 
-    def run_python(self, function: StepFunction, name: str | None = None) -> StepFunction:
+    def run_python(
+        self,
+        function: StepFunction,
+        name: str | None = None,
+        run: Literal["always", "once", "changed"] = "always",
+    ) -> StepFunction:
         """Run a function in the new root; it takes no argument. Can be used as a decorator.
 
         Args:
             function: What to run.
             name: For messages and ``--run-only``; ``python-N`` for the Nth step unless given.
+            run: As in `run_shell`.
         """
         with Recording(self, "run_python") as where:
-            self._add(name, "python", check_step(function), "/bin/sh", where)
+            self._add(name, "python", where, run, code=check_step(function))
         return function
 
-    def _add(self, name: object, kind: Literal["shell", "python"], code: Any, sh: str, where: Any) -> None:
+    def copy(
+        self,
+        src: StrPath,
+        to: StrPath,
+        name: str | None = None,
+        run: Literal["always", "once", "changed"] = "always",
+    ) -> None:
+        """Copy a file or a directory of the host into the new root; the copies belong to root.
+
+        Args:
+            src: Host path; a relative one starts from the haco file's folder.
+            to: As seen inside. A directory's content goes into it; a file too, where it ends in a slash or is there.
+            name: For messages and ``--run-only``; ``copy-N`` for the Nth step unless given.
+            run: As in `run_shell`.
+        """
+        with Recording(self, "copy") as where:
+            ends_in_slash = type(to) is str and to.endswith("/")
+            destination = container_path(to) + ("/" if ends_in_slash else "")
+            self._add(name, "copy", where, run, source=host_path(src), destination=destination)
+
+    def share_cache(self, *managers: Literal["apt", "apk", "dnf"]) -> None:
+        """Keep what package managers download on the host, for the next root that needs it."""
+        with Recording(self, "share_cache"):
+            known = [one_of(manager, PACKAGE_CACHES, "one of apt apk dnf") for manager in managers]
+            self._values.setdefault("shared_caches", []).extend(known)
+
+    def _add(
+        self, name: object, kind: Literal["shell", "python", "copy"], where: Any, run: object, **what: Any
+    ) -> None:
         steps: list[ProvisionStep] = self._values.setdefault("steps", [])
         known = f"{kind}-{len(steps) + 1}" if name is None else container_name(name)
-        steps.append(ProvisionStep(name=known, kind=kind, code=code, sh=sh, where=where))
+        when: Any = one_of(run, ("always", "once", "changed"), '"always", "once" or "changed"')
+        steps.append(ProvisionStep(name=known, kind=kind, run=when, where=where, **what))
 
     def skip(self) -> None:
         """Run nothing."""

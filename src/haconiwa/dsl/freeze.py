@@ -234,4 +234,9 @@ def _root_mounts(bootstrap: BootstrapSpec | None) -> tuple[MountSpec, ...]:
 
 def _provision(container: Container) -> ProvisionSpec:
     values = _section(container, Provision)
-    return ProvisionSpec(steps=tuple(values.get("steps", ())), skip=values.get("skip", False))
+    return ProvisionSpec(
+        steps=tuple(values.get("steps", ())),
+        skip=values.get("skip", False),
+        environ=tuple(sorted(values.get("environ", {}).items())),
+        shared_caches=tuple(dict.fromkeys(values.get("shared_caches", ()))),
+    )

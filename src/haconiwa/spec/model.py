@@ -206,20 +206,36 @@ class BootstrapSpec(Record):
 
 
 class ProvisionStep(Record):
-    """One provisioning step: a shell script for `sh`, or a function that runs inside."""
+    """One provisioning step: a shell script for `sh`, a function that runs inside, or files to copy.
+
+    Attributes:
+        run: Each time, only until it has come to its end once, or when it would do something else than the last time.
+        source: Absolute host path of what is copied.
+        destination: As seen inside; ends in a slash for a directory.
+    """
 
     name: str
-    kind: Literal["shell", "python"]
-    code: str | Callable[[], Any]
+    kind: Literal["shell", "python", "copy"]
+    code: str | Callable[[], Any] = ""
     sh: str = "/bin/sh"
+    run: Literal["always", "once", "changed"] = "always"
+    source: str = ""
+    destination: str = ""
     where: Where | None = None
 
 
 class ProvisionSpec(Record):
-    """What runs in the new root file system, in order; nothing when `skip`."""
+    """What runs in the new root file system, in order; nothing when `skip`.
+
+    Attributes:
+        environ: Added to the environment of the steps, as (name, value).
+        shared_caches: Package managers whose downloads are kept on the host.
+    """
 
     steps: tuple[ProvisionStep, ...] = ()
     skip: bool = False
+    environ: tuple[tuple[str, str], ...] = ()
+    shared_caches: tuple[str, ...] = ()
 
 
 class ContainerSpec(Record):

@@ -79,6 +79,9 @@ STRATEGIES = {
 
 STRATEGY_ALIASES = {"lxc-create": "lxc", "git-clone": "git", "unarchive": "tarball"}
 
+PACKAGE_CACHES = {"apt": "/var/cache/apt/archives", "apk": "/etc/apk/cache", "dnf": "/var/cache/dnf"}
+"""Package managers, and where they keep what they have downloaded, as seen inside."""
+
 REQUIRED_OPTIONS = {
     "lxc": ("os_type",),
     "debootstrap": (),

@@ -230,6 +230,11 @@ VALUES = [
     ("c.provision.run_shell('x', name='a,b')", f'provision.run_shell: "a,b" {NAME}'),
     ("c.provision.run_shell('x', sh='bash')", 'provision.run_shell: "bash" is relative: give the path as seen inside the container'),
     ("c.provision.run_python(lambda base: 0)", 'provision.run_python: "<lambda>" is called with no argument, which it does not take'),
+    ("c.provision.run_shell('x', run='never')", 'provision.run_shell: "never" is not "always", "once" or "changed"'),
+    ("c.provision.copy('x', to='srv')", 'provision.copy: "srv" is relative: give the path as seen inside the container'),
+    ("c.provision.copy(1, to='/srv')", "provision.copy: expected a path, not 1"),
+    ("c.provision.share_cache('pip')", 'provision.share_cache: "pip" is not one of apt apk dnf'),
+    ("c.provision.environ = {'A=': 'b'}", 'provision.environ: "A=" has "=" in it'),
     ("c.provision.run_python('x')", 'provision.run_python: expected a function, not "x"'),
     ("c.validate_real_id(lambda uid: True)", 'validate_real_id: "<lambda>" is called with 2 arguments, which it does not take'),
 ]  # fmt: skip
