@@ -33,7 +33,6 @@ config.rootfs_owner(uid="root", gid=0)  # type: ignore[arg-type]
 config.hostnam = "web"  # type: ignore[attr-defined]
 config.bootstrap.stratgy = "host"  # type: ignore[attr-defined]
 config.cgroup  # type: ignore[attr-defined]  # noqa: B018
-config.namespace.map_ids("auto")  # type: ignore[attr-defined]
 haconiwa.defin()  # type: ignore[attr-defined]
 
 # methods and sections are not assigned

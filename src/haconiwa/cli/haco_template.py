@@ -62,6 +62,8 @@ with define() as config:
 
     # Read-only, with everything below.
     #config.rootfs.readonly = True
+    # In a user namespace its files show with the container's ids, unless its owner is mapped or this says no.
+    #config.rootfs.idmap = False
     # Owner of the root directory on the host, after create.
     #config.rootfs_owner(uid=0, gid=0)
     # chroot(2) in place of pivot_root(2).
@@ -96,7 +98,9 @@ with define() as config:
     #config.namespace.unshare("net", "cgroup")
     #config.namespace.enter("net", "/run/netns/blue")
     #config.namespace.use_netns("blue")
-    # A user namespace: 65536 ids from 0 inside are 100000 and up on the host.
+    # A user namespace, with ids that /etc/subuid and /etc/subgid set aside for root or "haconiwa".
+    #config.namespace.map_ids("auto")
+    # The same by hand: 65536 ids from 0 inside are 100000 and up on the host.
     #config.namespace.set_uid_mapping(min=0, max=65536, offset=100000)
     #config.namespace.set_gid_mapping(min=0, max=65536, offset=100000)
     # Kept when the container has ended, until "haconiwa rm --namespaces".

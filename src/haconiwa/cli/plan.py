@@ -9,6 +9,7 @@ from haconiwa.cli.start import select
 from haconiwa.dsl.load import load_file
 from haconiwa.errors import printable
 from haconiwa.host.cgroups import hierarchies
+from haconiwa.lifecycle.id_ranges import take_id_ranges
 from haconiwa.lifecycle.plan import plan_start, warnings
 
 TYPE_CHECKING = False
@@ -44,7 +45,8 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: SimpleNamespace, output: Output) -> int:
     """Print the plan of every container."""
-    plans = plan_all(select(load_file(arguments.file), arguments.name))
+    spec = take_id_ranges(select(load_file(arguments.file), arguments.name), keep=False)
+    plans = plan_all(spec)
     if arguments.json:
         output.result(json.dumps([{"name": name, "steps": describe(steps)} for name, steps in plans.items()], indent=2))
         return 0

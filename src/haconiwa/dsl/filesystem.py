@@ -22,6 +22,9 @@ class Rootfs(Section):
     readonly: Setting[bool, bool] = Setting(boolean, False)
     """Mount it read-only, with everything below."""
 
+    idmap: Setting[bool, bool | None] = Setting(boolean, None)
+    """In a user namespace, show its files with the container's ids; unless set, when its owner is not mapped."""
+
 
 class Filesystem(Section):
     """What is hidden or protected inside the root, and how it becomes the root."""

@@ -100,6 +100,7 @@ def _container(container: Container, daemon: bool) -> ContainerSpec:
         joined_namespaces=tuple(joined.values()),
         uid_mappings=tuple(_section(container, Namespace).get("uid_mappings", ())),
         gid_mappings=tuple(_section(container, Namespace).get("gid_mappings", ())),
+        auto_ids=_section(container, Namespace).get("auto_ids", 0),
         rlimits=tuple(_section(container, Resource).values()),
         capabilities=_capabilities(container),
         no_new_privs=container.no_new_privs,
@@ -146,6 +147,7 @@ def _rootfs(container: Container) -> RootfsSpec | None:
         readonly=_section(container, Rootfs).get("readonly", False),
         owner=container._values.get("rootfs_owner"),
         use_legacy_chroot=_section(container, Filesystem).get("use_legacy_chroot", False),
+        idmap=_section(container, Rootfs).get("idmap"),
         where=_where(container, "chroot_to"),
     )
 
@@ -155,7 +157,7 @@ def _namespaces(container: Container) -> tuple[NamespaceType, ...]:
     wanted = set(section.get("unshared", ()))
     if any(values.get(name) for name in ("root", "mounts", "independent", "network_etc", "lxcfs_root", "devices")):
         wanted.add("mount")
-    if section.get("uid_mappings") or section.get("gid_mappings"):
+    if any(section.get(name) for name in ("uid_mappings", "gid_mappings", "auto_ids")):
         wanted.add("user")
     if section.get("time_offsets"):
         wanted.add("time")

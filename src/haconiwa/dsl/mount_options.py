@@ -33,7 +33,9 @@ def mount_options(value: object, fstype: str) -> str:
     if not plain.isprintable():
         raise Refused(f"options= {show(plain)} has a control character")
     words = [word for word in split_options(plain) if word]
-    parse_extras([word for word in words if is_extra(word)])
+    extras = parse_extras([word for word in words if is_extra(word)])
+    if fstype and extras.idmap is not None:
+        raise Refused("an id map is for a bind mount")
     check = _check_own if fstype else _check_bind
     for word in words:
         if not is_extra(word):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from haconiwa.dsl.node import Recording, Section
 from haconiwa.dsl.paths import host_path
 from haconiwa.spec.model import NAMESPACE_TYPES, IdMapping, JoinedNamespace
-from haconiwa.spec.values import ID_MAX, Refused, container_name, number, one_of
+from haconiwa.spec.values import ID_MAX, Refused, container_name, items, number, one_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Sequence
+    from typing import Any, Literal
 
     from haconiwa.dsl.paths import StrPath
     from haconiwa.errors import Where
@@ -120,11 +121,47 @@ class Namespace(Section):
         with Recording(self, "set_gid_mapping"):
             self._values.setdefault("gid_mappings", []).append(_mapping(min, max, offset))
 
+    def map_ids(
+        self,
+        ids: Literal["auto"] | Sequence[tuple[int, int, int]],
+        *,
+        gids: Sequence[tuple[int, int, int]] | None = None,
+        size: int = 65536,
+    ) -> None:
+        """Map the ids of a user namespace; implies it.
+
+        Args:
+            ids: ``"auto"`` for a free range of /etc/subuid and /etc/subgid, the same at each start; or the lines
+                of both maps as (first id inside, first id on the host, how many).
+            gids: Lines for group ids, where they are others.
+            size: With ``"auto"``: how many ids.
+        """
+        with Recording(self, "map_ids"):
+            if _is_auto(ids):
+                if gids is not None:
+                    raise Refused('gids= goes with lines, not with "auto"')
+                self._values["auto_ids"] = number(size, 1, ID_MAX, "size= as a number")
+                return
+            own = _lines(ids, '"auto" or a list of (first id inside, first id on the host, how many)')
+            self._values["uid_mappings"] = own
+            self._values["gid_mappings"] = _lines(gids, "a list as of ids") if gids is not None else list(own)
+
+
+def _is_auto(value: object) -> bool:
+    return type(value) is str and value == "auto"
+
+
+def _lines(value: object, expected: str) -> list[IdMapping]:
+    lines = items(value, lambda line: items(line, lambda part: part, expected), expected)
+    if not lines or any(len(line) != 3 for line in lines):
+        raise Refused(f"expected {expected}")
+    return [_mapping(inside, size, host) for inside, host, size in lines]
+
 
 def _mapping(first: object, size: object, host: object) -> IdMapping:
-    container_id = number(first, 0, ID_MAX, "min= as a number")
-    count = number(size, 1, ID_MAX + 1, "max= as a number")
-    host_id = number(host, 0, ID_MAX, "offset= as a number")
+    container_id = number(first, 0, ID_MAX, "the first id inside as a number")
+    count = number(size, 1, ID_MAX + 1, "how many ids as a number")
+    host_id = number(host, 0, ID_MAX, "the first id on the host as a number")
     if max(container_id, host_id) + count - 1 > ID_MAX:
         raise Refused(f"{count} ids from {max(container_id, host_id)} end above {ID_MAX}")
     return IdMapping(container_id=container_id, host_id=host_id, size=count)

@@ -48,3 +48,8 @@ def global_config() -> str:
 def default_pid_file(name: str) -> str:
     """Where a container's supervisor writes its pid unless told otherwise: /run/haconiwa-NAME.pid."""
     return os.path.join(os.path.dirname(run_dir()), f"haconiwa-{name}.pid")
+
+
+def subid_file(kind: str) -> str:
+    """Who may use which subordinate ids; `kind` is ``uid`` or ``gid``: /etc/subuid, /etc/subgid."""
+    return os.environ.get(f"HACONIWA_SUB{kind.upper()}", f"/etc/sub{kind}")

@@ -94,6 +94,11 @@ class OpenSource(Step):
         except FileNotFoundError:
             if not self.mount.optional:
                 raise
+            return
+        if options.extras is not None and options.extras.idmap is not None:
+            from haconiwa.isolation.idmap import map_bind
+
+            map_bind(site.trees[self.key], options.extras.idmap, site.spec, recursive=self.mount.recursive)
 
     def undo(self, site: Site) -> None:
         close_tree(site, self.key)

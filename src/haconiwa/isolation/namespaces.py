@@ -127,17 +127,26 @@ class WriteIdMaps(Step):
         return f"map the user ids {format_maps(self.uid_mappings)} and the group ids {format_maps(self.gid_mappings)}"
 
     def execute(self, site: Site) -> None:
-        for name, mappings in (("uid_map", self.uid_mappings), ("gid_map", self.gid_mappings)):
-            text = "".join(f"{m.container_id} {m.host_id} {m.size}\n" for m in mappings)
-            fd = os.open(f"/proc/{site.child_pid}/{name}", os.O_WRONLY | os.O_CLOEXEC)
-            try:
-                os.write(fd, text.encode())
-            finally:
-                os.close(fd)
+        self.write(site.child_pid)
         os.write(site.channel_fd, MAPS_WRITTEN)
+
+    def write(self, pid: int) -> None:
+        """Write both maps of a process's user namespace."""
+        write_map(pid, "uid_map", self.uid_mappings)
+        write_map(pid, "gid_map", self.gid_mappings)
 
     def hint(self, number: int) -> str:
         return "the ranges must not overlap, and root may map any id of the host" if number == errno.EINVAL else ""
+
+
+def write_map(pid: int, name: str, mappings: tuple[IdMapping, ...]) -> None:
+    """Write ``uid_map`` or ``gid_map`` of a process's user namespace, all lines at once as the kernel wants it."""
+    text = "".join(f"{m.container_id} {m.host_id} {m.size}\n" for m in mappings)
+    fd = os.open(f"/proc/{pid}/{name}", os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)
 
 
 def format_maps(mappings: tuple[IdMapping, ...]) -> str:

@@ -44,7 +44,11 @@ class OpenRootfs(Step):
         attributes = MOUNT_ATTR.NODEV
         if self.rootfs.readonly:
             attributes |= MOUNT_ATTR.RDONLY
-        site.trees["rootfs"] = clone_tree(self.rootfs.path, recursive=True, attributes=attributes)
+        site.trees["rootfs"] = fd = clone_tree(self.rootfs.path, recursive=True, attributes=attributes)
+        if "user" in site.spec.namespaces and self.rootfs.idmap is not False:
+            from haconiwa.isolation.idmap import map_root
+
+            map_root(fd, site)
 
 
 class DetachPropagation(Step):

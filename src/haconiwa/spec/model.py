@@ -52,12 +52,14 @@ class RootfsSpec(Record):
         readonly: Mount it read-only, with everything below.
         owner: (uid, gid) of the directory after `create`, host ids; None leaves it.
         use_legacy_chroot: chroot(2) instead of pivot_root(2).
+        idmap: In a user namespace, show its files with the container's ids; None when its owner is not mapped.
     """
 
     path: str
     readonly: bool = False
     owner: tuple[int, int] | None = None
     use_legacy_chroot: bool = False
+    idmap: bool | None = None
     where: Where | None = None
 
 
@@ -249,6 +251,7 @@ class ContainerSpec(Record):
         namespaces: Made new for the container, words of `NAMESPACE_TYPES`.
         joined_namespaces: Entered by path.
         devices: What `add_device` asks for.
+        auto_ids: How many ids of /etc/subuid and /etc/subgid to map; 0 takes the mappings as they are.
         lxcfs_root: Host path of a mounted lxcfs, whose files cover those of /proc; None for none.
         network_etc: Host folder whose resolv.conf and hosts are shown in /etc; None for none.
         reloadable: What a reload may change, words of `RELOADABLE`.
@@ -279,6 +282,7 @@ class ContainerSpec(Record):
     joined_namespaces: tuple[JoinedNamespace, ...] = ()
     uid_mappings: tuple[IdMapping, ...] = ()
     gid_mappings: tuple[IdMapping, ...] = ()
+    auto_ids: int = 0
     rlimits: tuple[RlimitSpec, ...] = ()
     capabilities: CapabilitiesSpec = CapabilitiesSpec()
     no_new_privs: bool = False

@@ -40,7 +40,7 @@ ALTERNATIVES = (
 
 BIND_WORDS = (
     *OPPOSITES, *OPPOSITES.values(), *ACCESS_TIMES, *DEFAULT_ACCESS_TIME, *PROPAGATIONS, *FSTAB_WORDS, "bind", "rbind",
-    "silent", "loud", "ro=vfs",
+    "silent", "loud", "ro=vfs", "idmap", "ridmap",
 )  # fmt: skip
 """Everything that a bind mount takes, but for `EXTRAS` and ``WORD=recursive``."""
 
@@ -57,14 +57,15 @@ class Extras(Record):
     Attributes:
         folder_mode: Of directories made for the mount point.
         uid, gid, mode: Of the mounted directory; -1 leaves it.
-        idmap: Lines of an id map as ``u:INSIDE:HOST:COUNT``, or a path of a user namespace; empty for none.
+        idmap: Lines of an id map as ``u:DISK:SHOWN:COUNT``, ``g:…``, ``b:…``; empty for the container's own, None for
+            no map.
     """
 
     folder_mode: int = 0o755
     uid: int = -1
     gid: int = -1
     mode: int = -1
-    idmap: str = ""
+    idmap: str | None = None
 
 
 def split_options(options: str) -> list[str]:
@@ -89,8 +90,11 @@ def plain_word(word: str) -> str:
 
 
 def is_extra(word: str) -> bool:
-    """Whether mount(8) keeps the word to itself: comments, and what begins with ``x-`` or ``X-``."""
-    return word.startswith(("x-", "X-", "comment="))
+    """Whether mount(8) keeps the word to itself: comments, and what begins with ``x-`` or ``X-``.
+
+    The id maps of the OCI runtime specification are such words as well.
+    """
+    return word.startswith(("x-", "X-", "comment=")) or word in ("idmap", "ridmap")
 
 
 def parse_extras(words: list[str]) -> Extras:
@@ -99,7 +103,7 @@ def parse_extras(words: list[str]) -> Extras:
     Raises:
         Refused: A value that makes no sense.
     """
-    found: dict[str, int | str] = {}
+    found: dict[str, int | str] = {"idmap": ""} if "idmap" in words or "ridmap" in words else {}
     for word in words:
         key, _, value = word.partition("=")
         if key == "X-mount.mkdir":
@@ -109,10 +113,23 @@ def parse_extras(words: list[str]) -> Extras:
         elif key == "X-mount.mode":
             found["mode"] = _number(word, value, 8, 0o7777)
         elif key == "X-mount.idmap":
-            found["idmap"] = value
+            found["idmap"] = _idmap(word, value)
         elif key.startswith("X-mount."):
             raise Refused(f"{show(word)} is nothing that haconiwa does")
     return Extras(**found)  # type: ignore[arg-type]
+
+
+def _idmap(word: str, value: str) -> str:
+    for line in value.split():
+        kind, *numbers = line.split(":")
+        if kind not in ("u", "g", "b") or len(numbers) != 3:
+            break
+        for number in numbers:
+            _number(word, number, 10, ID_MAX)
+    else:
+        if value.strip():
+            return value
+    raise Refused(f"{show(word)} is no list of u:DISK:SHOWN:COUNT, g:… or b:…, separated by blanks")
 
 
 def _number(word: str, value: str, base: int, highest: int) -> int:

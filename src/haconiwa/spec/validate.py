@@ -133,6 +133,8 @@ def check_mount_options(container: ContainerSpec) -> Iterator[Problem]:
             if found:
                 what = f'add_mount_point: the options "{found[0]}" and "{found[1]}" contradict'
                 yield Problem(what, mount.where)
+            if "user" not in container.namespaces and {"idmap", "ridmap"} & {*mount.options.split(",")}:
+                yield Problem('add_mount_point: the option "idmap" needs a user namespace', mount.where)
 
 
 def check_namespaces(container: ContainerSpec) -> Iterator[Problem]:
@@ -150,7 +152,11 @@ def check_mappings(container: ContainerSpec) -> Iterator[Problem]:
         return
     for setter, mappings in (("uid", container.uid_mappings), ("gid", container.gid_mappings)):
         name = f"namespace.set_{setter}_mapping"
-        where = _set_at(container, name)
+        where = _set_at(container, name) or _set_at(container, "namespace.map_ids")
+        if container.auto_ids:
+            if mappings:
+                yield Problem(f'{name}: the ids are mapped by map_ids("auto") already', where)
+            continue
         if not mappings:
             unshared = _set_at(container, "namespace.unshare")
             yield Problem(f"{name}: a user namespace needs it", unshared or _any_map(container))
@@ -176,8 +182,16 @@ def check_user(container: ContainerSpec) -> Iterator[Problem]:
     if "user" not in container.namespaces:
         return
     user = container.user
-    wanted = [("uid", user.uid or 0, container.uid_mappings), ("gid", user.gid, container.gid_mappings)]
-    wanted += [("groups", group, container.gid_mappings) for group in user.groups]
+    uids, gids = container.uid_mappings, container.gid_mappings
+    if container.auto_ids:
+        from haconiwa.spec.model import IdMapping
+
+        uids = gids = (IdMapping(container_id=0, host_id=0, size=container.auto_ids),)
+    wanted = [
+        ("uid", user.uid or 0, uids),
+        ("gid", user.gid, gids),
+        *(("groups", group, gids) for group in user.groups),
+    ]
     for name, number, mappings in wanted:
         if isinstance(number, int) and mappings and not _mapped(number, mappings):
             where = _set_at(container, name) or user.where or _any_map(container)

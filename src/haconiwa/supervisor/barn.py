@@ -64,6 +64,10 @@ def run_barn(spec: BarnSpec, options: BarnOptions) -> int:
         HaconiwaError: Nothing was started.
     """
     check_caller(spec)
+    if any(container.auto_ids for container in spec.containers):
+        from haconiwa.lifecycle.id_ranges import take_id_ranges
+
+        spec = take_id_ranges(spec)
     term = os.environ.get("TERM") if options.terminal else None
     found = hierarchies()
     members = [

@@ -55,7 +55,6 @@ RAISED = [
     ("c._values_", 'unknown name "_values_"'),
     ("c.cgroup['memory.max'] = 1", "cgroup: this version of haconiwa does not have it yet"),
     ("c.network.mode = 'none'", "network: this version of haconiwa does not have it yet"),
-    ("c.namespace.map_ids('auto')", "namespace.map_ids: this version of haconiwa does not have it yet"),
 ]
 
 

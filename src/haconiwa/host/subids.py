@@ -1,0 +1,66 @@
+"""The ranges of subordinate ids that the administrator set aside for a user.
+
+See: subuid(5), subgid(5).
+"""
+
+from __future__ import annotations
+
+from haconiwa.host.paths import subid_file
+from haconiwa.spec.values import ID_MAX
+
+_FIRST = 100_000
+"""Where distributions begin to give out such ids."""
+_SUGGESTED = 16 * 65536
+
+
+def subid_ranges(kind: str, owners: frozenset[str]) -> list[tuple[int, int]]:
+    """The ranges of some users, as (first id, how many), in the order of the file; malformed lines are passed over.
+
+    Args:
+        kind: ``uid`` or ``gid``.
+        owners: Names and numbers of users, as the lines begin.
+    """
+    return [(start, count) for owner, start, count in _lines(kind) if owner in owners]
+
+
+def line_to_add(kind: str, owner: str) -> str:
+    """A line that would give an owner a range which nobody has yet."""
+    start = max([_FIRST, *(first + count for _, first, count in _lines(kind))])
+    return f"{owner}:{start}:{_SUGGESTED}"
+
+
+def _lines(kind: str) -> list[tuple[str, int, int]]:
+    try:
+        with open(subid_file(kind), encoding="utf-8", errors="surrogateescape") as file:
+            lines = file.read().splitlines()
+    except FileNotFoundError:
+        return []
+    found = []
+    for line in lines:
+        fields = line.strip().split(":")
+        if len(fields) != 3 or not all(field.isascii() and field.isdigit() for field in fields[1:]):
+            continue
+        start, count = int(fields[1]), int(fields[2])
+        if count and start + count - 1 <= ID_MAX:
+            found.append((fields[0], start, count))
+    return found
+
+
+def own_names(uid: int) -> frozenset[str]:
+    """How the lines of a user may begin: its number and its names. Root may also use those of a user "haconiwa".
+
+    The host's passwd is read here and not by the C library, which would load modules for it.
+    """
+    names = {str(uid)} | ({"haconiwa"} if uid == 0 else set())
+    try:
+        with open("/etc/passwd", encoding="utf-8", errors="surrogateescape") as file:
+            fields = [line.split(":") for line in file]
+    except OSError:
+        fields = []
+    return frozenset(names | {line[0] for line in fields if len(line) > 2 and line[2] == str(uid)})
+
+
+def shown_owner(uid: int) -> str:
+    """The name to suggest for a line of a user."""
+    names = sorted(name for name in own_names(uid) if not name.isdigit())
+    return "haconiwa" if uid == 0 else (names or [str(uid)])[0]
