@@ -9,6 +9,7 @@ import ctypes
 import functools
 import os
 import shutil
+import struct
 import subprocess
 from collections.abc import Callable
 
@@ -35,7 +36,9 @@ PROGRAMS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 """Words that stand for a program: its name, and the Debian packages that bring it."""
 
-HOST_WORDS = frozenset({"apparmor", "binfmt_misc", "cgroup1", "cgroup2", "idmapped_tmpfs", "landlock", "sys_resource"})
+HOST_WORDS = frozenset({
+    "apparmor", "binfmt_misc", "cgroup1", "cgroup2", "cgroup_bpf", "idmapped_tmpfs", "landlock", "sys_resource",
+})  # fmt: skip
 """Words for what no package can bring: a test that lacks one is skipped even where nothing else may be."""
 
 _LANDLOCK_CREATE_RULESET = 444  # on every machine
@@ -64,6 +67,21 @@ def _has_cgroup1() -> bool:
         return any(line.split()[2] == "cgroup" for line in mounts)
 
 
+def _has_cgroup_bpf() -> bool:
+    """Whether the kernel takes a program for the devices of a group, and there is a v2 hierarchy with groups."""
+    number = {"x86_64": 321, "aarch64": 280}.get(os.uname().machine)
+    with open("/proc/self/mounts", encoding="utf-8", errors="replace") as mounts:
+        if number is None or not any(line.split()[2] == "cgroup2" for line in mounts):
+            return False
+    program = ctypes.create_string_buffer(bytes.fromhex("b7000000010000009500000000000000"), 16)
+    words = ctypes.create_string_buffer(b"Apache-2.0")
+    attributes = struct.pack("=IIQQ24x", 15, 2, ctypes.addressof(program), ctypes.addressof(words))
+    fd: int = ctypes.CDLL(None).syscall(number, 5, attributes, len(attributes))
+    if fd >= 0:
+        os.close(fd)
+    return fd >= 0
+
+
 def _has_capability(number: int) -> bool:
     with open("/proc/self/status", encoding="ascii", errors="replace") as status:
         effective = next(line.split()[1] for line in status if line.startswith("CapEff:"))
@@ -90,6 +108,7 @@ FEATURES: dict[str, Callable[[], bool]] = {
     "netns": lambda: _unshares("--net"),
     "idmapped_tmpfs": lambda: _linux() >= (6, 3),
     "cgroup1": _has_cgroup1,
+    "cgroup_bpf": _has_cgroup_bpf,
     "cgroup2": lambda: _mounted_at("/sys/fs/cgroup", "cgroup2"),
     "apparmor": _has_apparmor,
     "landlock": _has_landlock,

@@ -20,6 +20,16 @@ def hardened(c: Container) -> None:
     c.resource.set_limit("NOFILE", 1024, 4096)
     c.support_reload("cgroup", "resource")
     c.resource.set_limit("CORE", "unlimited")
+    c.cgroup["memory.max"] = "256M"
+    c.cgroup["io.max"] = ["8:0 rbps=1M"]
+    c.cgroup["hugetlb.2MB.max"] = 0
+    assert_type(c.cgroup["memory.max"], str)
+    with c.cgroup("v1") as v1:
+        v1["memory.swappiness"] = 10
+    with c.cgroup("v2") as v2:
+        v2.assign_only = True
+        del c.cgroup["io.max"]
+    c.cgroup_name = "typed-groups"
 
 
 with define() as config:

@@ -32,7 +32,7 @@ config.rootfs_owner(uid="root", gid=0)  # type: ignore[arg-type]
 # names that do not exist, or not yet
 config.hostnam = "web"  # type: ignore[attr-defined]
 config.bootstrap.stratgy = "host"  # type: ignore[attr-defined]
-config.cgroup  # type: ignore[attr-defined]  # noqa: B018
+config.checkpoint  # type: ignore[attr-defined]  # noqa: B018
 haconiwa.defin()  # type: ignore[attr-defined]
 
 # methods and sections are not assigned

@@ -113,6 +113,15 @@ with define() as config:
     #config.resource.set_limit("NOFILE", 1024, 4096)
     # What "haconiwa reload" may change while it runs; both unless set.
     #config.support_reload("resource")
+    # Limits of everything inside together, by the names of cgroup v2, which work on v1 too; "max" is no limit.
+    #config.cgroup["memory.max"] = "256M"
+    #config.cgroup["cpu.max"] = "50000 100000"
+    #config.cgroup["pids.max"] = 512
+    # Files of one version that mean nothing in the other.
+    #config.cgroup("v1")["memory.swappiness"] = 10
+    #config.cgroup("v2").assign_only = True
+    # Name of the control groups below /haconiwa; the container's own otherwise.
+    #config.cgroup_name = "garden"
     # Capabilities beyond, or below, the usual few; "all" is one. net_admin needs the net namespace.
     #config.capabilities.allow("sys_ptrace")
     #config.capabilities.drop("net_raw")

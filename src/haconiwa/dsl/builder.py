@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import TypeVar
 
+    from haconiwa.dsl.cgroup import Cgroup
     from haconiwa.dsl.landlock import Landlock
     from haconiwa.dsl.loading import Loading
     from haconiwa.dsl.paths import StrPath
@@ -57,10 +58,19 @@ def log_level(value: object) -> str:
     return one_of(value, LOG_LEVELS, "one of debug info warning error")
 
 
-SECTIONS: tuple[type[Section], ...] = (
-    Bootstrap, Provision, Rootfs, Filesystem, Namespace, Resource, Capabilities, Command,
-)  # fmt: skip
-"""What a container is divided into."""
+if TYPE_CHECKING:
+    SECTIONS: tuple[type[Section], ...]
+    """What a container is divided into."""
+
+
+def __getattr__(name: str) -> tuple[type[Section], ...]:
+    """`SECTIONS`, which is made when asked for: most haco files need only some of them."""
+    if name != "SECTIONS":
+        raise AttributeError(name)
+    from haconiwa.dsl.cgroup import Cgroup
+
+    return (Bootstrap, Provision, Rootfs, Filesystem, Namespace, Resource, Capabilities, Command, Cgroup)
+
 
 oom_score_adj = between(-1000, 1000, "a number from -1000 to 1000")
 wait_interval = between(1, 3_600_000, "a number of milliseconds")
@@ -132,6 +142,9 @@ class Container(HookSettings, MountSettings):
 
     container_pid_file: Setting[StrPath, str | None] = Setting(host_path, None, barns_own=True)
     """Host path of the file that holds the supervisor's pid; ``/run/haconiwa-NAME.pid`` unless set."""
+
+    cgroup_name: Setting[str, str] = Setting(container_name, "")
+    """The name of the control groups; the container's unless set."""
 
     wait_interval: Setting[int, int] = Setting(wait_interval, 50)
     """Milliseconds between the supervisor's looks at what cannot wake it."""
@@ -217,6 +230,13 @@ class Container(HookSettings, MountSettings):
     def resource(self) -> Resource:
         """Resource limits."""
         return self._section_of(Resource)
+
+    @property
+    def cgroup(self) -> Cgroup:
+        """Limits of everything in the container together."""
+        from haconiwa.dsl.cgroup import Cgroup
+
+        return self._section_of(Cgroup)
 
     @property
     def capabilities(self) -> Capabilities:

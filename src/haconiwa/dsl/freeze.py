@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from haconiwa.dsl.builder import Container, Definition
     from haconiwa.dsl.node import Section
     from haconiwa.errors import Where
+    from haconiwa.spec.cgroups import CgroupSpec
     from haconiwa.spec.confinement import LandlockRule, SysctlSpec
     from haconiwa.spec.model import HookSpec, NamespaceType
 
@@ -101,6 +102,7 @@ def _container(container: Container, daemon: bool) -> ContainerSpec:
         uid_mappings=tuple(_section(container, Namespace).get("uid_mappings", ())),
         gid_mappings=tuple(_section(container, Namespace).get("gid_mappings", ())),
         auto_ids=_section(container, Namespace).get("auto_ids", 0),
+        cgroup=_cgroup(container),
         rlimits=tuple(_section(container, Resource).values()),
         capabilities=_capabilities(container),
         no_new_privs=container.no_new_privs,
@@ -177,6 +179,15 @@ def _placed(mount: MountSpec, roots: list[str], seen_inside: bool) -> MountSpec:
         if mount.destination == root or mount.destination.startswith(root + "/"):
             return replace(mount, destination=mount.destination[len(root) :] or "/")
     return mount
+
+
+def _cgroup(container: Container) -> CgroupSpec | None:
+    """The control groups; None where the file says nothing of them, as most do."""
+    if not container.cgroup_name and not any(kind._section.startswith("cgroup") for kind in container._sections):
+        return None
+    from haconiwa.dsl.cgroup import freeze_cgroup
+
+    return freeze_cgroup(container)
 
 
 def _capabilities(container: Container) -> CapabilitiesSpec:

@@ -9,7 +9,11 @@ from __future__ import annotations
 import os
 
 from haconiwa.kernel.files import CGROUP2_SUPER_MAGIC, CGROUP_SUPER_MAGIC, fstatfs
-from haconiwa.spec.record import Record
+from haconiwa.spec.record import Record, replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class Hierarchy(Record):
@@ -18,13 +22,24 @@ class Hierarchy(Record):
     Attributes:
         version: 1 or 2.
         mount_point: Absolute path.
-        controllers: Names; of a v1 hierarchy those it was mounted with.
+        controllers: Names; of a v1 hierarchy those it was mounted with, of v2 those that groups below `base` can have.
+        root: The group that is mounted there, as /proc/PID/cgroup names it.
+        base: The group below which ours are made; empty for the mount point.
     """
 
     version: int
     mount_point: str
     controllers: tuple[str, ...] = ()
+    root: str = "/"
+    base: str = ""
 
+    def group(self, name: str) -> str:
+        """Absolute path of a container's group."""
+        return f"{self.base or self.mount_point}/{PARENT_GROUP}/{name}"
+
+
+PARENT_GROUP = "haconiwa"
+"""The group that holds those of all containers."""
 
 _MAGIC = {1: CGROUP_SUPER_MAGIC, 2: CGROUP2_SUPER_MAGIC}
 _V1_CONTROLLERS = frozenset(
@@ -43,19 +58,20 @@ def parse_hierarchies(mountinfo: str) -> tuple[Hierarchy, ...]:
         if not right.startswith("cgroup"):
             continue
         fields, (fstype, _source, options) = left.split(), right.split(maxsplit=2)
-        mount_point = fields[4].replace("\\040", " ")
+        root, mount_point = (field.replace("\\040", " ") for field in fields[3:5])
         words = tuple(sorted(_V1_CONTROLLERS.intersection(options.split(","))))
         if fstype == "cgroup2":
-            found.setdefault((fstype, ""), Hierarchy(version=2, mount_point=mount_point))
+            found.setdefault((fstype, ""), Hierarchy(version=2, mount_point=mount_point, root=root))
         elif words:
-            found.setdefault((fstype, fields[2]), Hierarchy(version=1, mount_point=mount_point, controllers=words))
+            hierarchy = Hierarchy(version=1, mount_point=mount_point, controllers=words, root=root)
+            found.setdefault((fstype, fields[2]), hierarchy)
     return tuple(found.values())
 
 
 def hierarchies() -> tuple[Hierarchy, ...]:
     """The hierarchies mounted on this machine, as seen by this process."""
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-        return tuple(hierarchy for hierarchy in parse_hierarchies(file.read()) if _is_visible(hierarchy))
+        return tuple(_based(hierarchy) for hierarchy in parse_hierarchies(file.read()) if _is_visible(hierarchy))
 
 
 def _is_visible(hierarchy: Hierarchy) -> bool:
@@ -68,3 +84,54 @@ def _is_visible(hierarchy: Hierarchy) -> bool:
         return fstatfs(fd) == _MAGIC[hierarchy.version]
     finally:
         os.close(fd)
+
+
+def _based(hierarchy: Hierarchy) -> Hierarchy:
+    """With the place of our groups: below the root, or where that is not ours, below the group that we are in."""
+    base = hierarchy.mount_point
+    if not os.access(base, os.W_OK):
+        with open("/proc/self/cgroup", encoding="utf-8", errors="surrogateescape") as file:
+            own = own_group(hierarchy, file.read())
+        if own is not None and os.access(own, os.W_OK):
+            base = own
+    if hierarchy.version == 1:
+        return replace(hierarchy, base=base)
+    return replace(hierarchy, base=base, controllers=tuple(_read(f"{base}/cgroup.controllers").split()))
+
+
+def own_group(hierarchy: Hierarchy, membership: str) -> str | None:
+    """Absolute path of the group that a process is in; None when it cannot be seen from here.
+
+    Args:
+        hierarchy: Which one.
+        membership: The text of /proc/PID/cgroup.
+
+    See: cgroups(7), /proc/pid/cgroup.
+    """
+    wanted = () if hierarchy.version == 2 else hierarchy.controllers
+    for line in membership.splitlines():
+        _number, controllers, path = line.split(":", 2)
+        if tuple(sorted(filter(None, controllers.split(",")))) != wanted:
+            continue
+        root = hierarchy.root.rstrip("/")
+        if path == hierarchy.root or path.startswith(f"{root}/"):
+            below = path[len(root) :].rstrip("/")
+            return None if below.startswith("/..") else hierarchy.mount_point + below
+    return None
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def describe_layout(found: Iterable[Hierarchy]) -> str:
+    """The controllers of a host in words: ``cgroup v1: cpu memory; v2: no controllers``."""
+    v1 = sorted({name for hierarchy in found if hierarchy.version == 1 for name in hierarchy.controllers})
+    v2 = [hierarchy for hierarchy in found if hierarchy.version == 2]
+    parts = [f"v1: {' '.join(v1)}"] if v1 else []
+    parts += [f"v2: {' '.join(hierarchy.controllers) or 'no controllers'}" for hierarchy in v2]
+    return f"cgroup {'; '.join(parts)}" if parts else "no cgroups"

@@ -1,8 +1,11 @@
-"""The container's control groups, in which everything it starts can be found and killed.
+"""The container's control groups, in which everything it starts can be found, limited and killed.
 
-On a host with a v2 hierarchy (also a hybrid one) the process is born in its group (CLONE_INTO_CGROUP). On a v1 host it
-joins by writing ``0`` to ``tasks`` itself: a single-threaded process that moves itself does not wait for the
+On a host with a v2 hierarchy (also a hybrid one) the process is born in its group (CLONE_INTO_CGROUP). v1 groups are
+joined by writing ``0`` to ``tasks`` itself: a single-threaded process that moves itself does not wait for the
 kernel's grace period, which a write to ``cgroup.procs`` does (8 to 29 ms).
+
+Only those groups are made that something needs: one to find the processes by, one for the device rules where v1 has
+them, and one for each further controller with a limit.
 See: cgroups(7).
 """
 
@@ -12,57 +15,68 @@ import errno
 import os
 
 from haconiwa.errors import ContainerError
-from haconiwa.host.cgroups import Hierarchy
-from haconiwa.isolation.groups import member_pids, remove_groups
+from haconiwa.isolation import device_rules
+from haconiwa.isolation.groups import is_populated, remove_groups
 from haconiwa.isolation.step import CHILD, SUPERVISOR, Site, Step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from haconiwa.host.cgroups import Hierarchy
     from haconiwa.spec.model import ContainerSpec
 
-PARENT_GROUP = "haconiwa"
 _TRACKING_CONTROLLERS = ("freezer", "pids", "memory", "cpu", "devices")
 
 
-def group_paths(name: str, hierarchies: tuple[Hierarchy, ...]) -> tuple[tuple[int, str], ...]:
-    """The container's groups as (version, absolute path).
+def tracking_hierarchy(hierarchies: tuple[Hierarchy, ...]) -> Hierarchy | None:
+    """The hierarchy whose group says which processes are the container's.
 
     Returns:
-        One group in the v2 hierarchy where there is one; else one in the first v1 hierarchy of a usual controller,
-        freezer before all, because a frozen group can be killed without a race.
+        v2 where there is one; else the first v1 hierarchy of a usual controller, freezer before all, because a frozen
+        group can be killed without a race.
     """
     for hierarchy in hierarchies:
         if hierarchy.version == 2:
-            return ((2, f"{hierarchy.mount_point}/{PARENT_GROUP}/{name}"),)
+            return hierarchy
     for controller in _TRACKING_CONTROLLERS:
         for hierarchy in hierarchies:
             if controller in hierarchy.controllers:
-                return ((1, f"{hierarchy.mount_point}/{PARENT_GROUP}/{name}"),)
-    return ()
+                return hierarchy
+    return None
 
 
 class CreateCgroup(Step):
-    """Make one group; an empty one that an earlier run left is taken over."""
+    """Make one group; an empty one that an earlier run left is made anew, without what it limited.
 
-    __slots__ = ("path", "version")
+    Args:
+        hierarchy: Where.
+        name: Of the group.
+        controllers: Those of v2 that it needs.
+    """
 
-    def __init__(self, version: int, path: str) -> None:
+    __slots__ = ("controllers", "hierarchy", "path")
+
+    def __init__(self, hierarchy: Hierarchy, name: str, controllers: tuple[str, ...] = ()) -> None:
         super().__init__(SUPERVISOR)
-        self.version = version
-        self.path = path
+        self.hierarchy = hierarchy
+        self.path = hierarchy.group(name)
+        self.controllers = controllers
 
     def describe(self) -> str:
-        return f'create the cgroup "{self.path}"'
+        words = f" with the controllers {' '.join(self.controllers)}" if self.controllers else ""
+        return f'create the cgroup "{self.path}"{words}'
 
     def execute(self, site: Site) -> None:
-        if not _make_directory(self.path) and member_pids(self.path):
-            raise ContainerError(
-                f"cannot {self.describe()}",
-                why="it exists and has processes in it",
-                hint=f"see {self.path}/cgroup.procs",
-            )
+        _make_directory(self.path)
         site.cgroup_paths += (self.path,)
-        if self.version == 2:
+        if self.controllers:
+            from haconiwa.isolation.cgroup_tree import enable_controllers
+
+            enable_controllers(self.path, self.controllers)
+        if "cpuset" in self.hierarchy.controllers and self.hierarchy.version == 1:
+            from haconiwa.isolation.cgroup_tree import inherit_cpuset
+
+            inherit_cpuset(self.path)
+        if self.hierarchy.version == 2:
             site.cgroup_fd = os.open(self.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         else:
             site.tasks_fds.append(os.open(f"{self.path}/tasks", os.O_WRONLY | os.O_CLOEXEC))
@@ -95,11 +109,30 @@ class JoinCgroup(Step):
             os.write(fd, b"0")
 
 
+def group_name(spec: ContainerSpec) -> str:
+    """The name of a container's groups."""
+    return (spec.cgroup.name if spec.cgroup else "") or spec.name
+
+
 def plan(spec: ContainerSpec, hierarchies: tuple[Hierarchy, ...]) -> list[Step]:
-    """Steps that make the groups and join those in which the process is not born."""
-    groups = group_paths(spec.name, hierarchies)
-    steps: list[Step] = [CreateCgroup(version, path) for version, path in groups]
-    if any(version == 1 for version, _ in groups):
+    """Steps that make the groups, set what is limited in them, and join those in which the process is not born.
+
+    Raises:
+        ConfigError: The host cannot limit what the haco file asks for.
+    """
+    tracking = tracking_hierarchy(hierarchies)
+    needed: dict[Hierarchy, set[str]] = {tracking: set()} if tracking else {}
+    inside = device_rules.plan(spec, group_name(spec), hierarchies, needed)
+    if spec.cgroup is not None:
+        from haconiwa.isolation import cgroup_limits
+
+        inside += cgroup_limits.plan(spec.cgroup, group_name(spec), hierarchies, needed)
+    steps: list[Step] = [
+        CreateCgroup(hierarchy, group_name(spec), tuple(sorted(controllers)))
+        for hierarchy, controllers in needed.items()
+    ]
+    steps += inside
+    if any(hierarchy.version == 1 for hierarchy in needed):
         steps.append(JoinCgroup())
     return steps
 
@@ -109,16 +142,29 @@ def planned_paths(steps: list[Step]) -> tuple[str, ...]:
     return tuple(step.path for step in steps if isinstance(step, CreateCgroup))
 
 
-def _make_directory(path: str) -> bool:
-    """Make a directory and the one above; False when it was there."""
+def _make_directory(path: str) -> None:
+    """Make a group and the one above.
+
+    Raises:
+        ContainerError: It is there and has processes in it.
+    """
     while True:
         try:
             os.mkdir(path, 0o755)
-            return True
+            return
         except FileExistsError:
-            return False
+            _remove_stale(path)
         except FileNotFoundError:  # also when the last container of another supervisor takes the parent along
             try:
                 os.mkdir(os.path.dirname(path), 0o755)
             except FileExistsError:
                 continue
+
+
+def _remove_stale(path: str) -> None:
+    if is_populated(path) or remove_groups((path,)):
+        raise ContainerError(
+            f'cannot create the cgroup "{path}"',
+            why="it exists and has processes in it",
+            hint=f"see {path}/cgroup.procs",
+        )

@@ -24,7 +24,7 @@ def kill_groups(paths: tuple[str, ...]) -> None:
 def _kill_frozen(path: str) -> None:
     frozen = _write(f"{path}/freezer.state", "FROZEN") or _write(f"{path}/cgroup.freeze", "1")
     try:
-        for pid in member_pids(path):
+        for pid in member_pids(path):  # never 0, which would be our own process group
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
@@ -36,25 +36,53 @@ def _kill_frozen(path: str) -> None:
 
 def _write(path: str, text: str) -> bool:
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        write_group_file(path, text)
     except OSError:
         return False
-    try:
-        os.write(fd, text.encode())
-    except OSError:
-        return False
-    finally:
-        os.close(fd)
     return True
 
 
+def write_group_file(path: str, text: str) -> None:
+    """Write to a file of a group, with one write(2) as the kernel wants it.
+
+    Raises:
+        OSError: ENOENT (this kernel has no such file), EINVAL and ERANGE (the value), EBUSY, EPERM, EROFS.
+    """
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)
+
+
+def read_group_file(path: str) -> str:
+    """The content of a file of a group.
+
+    Raises:
+        OSError: ENOENT (no such file, or the group is gone), ENODEV (it was removed meanwhile).
+    """
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
 def member_pids(path: str) -> list[int]:
-    """The processes in a group and the groups below it, as this process sees them; empty when it is gone."""
+    """The processes in a group and the groups below it, as this process sees them; empty when it is gone.
+
+    Those that another pid namespace hides from it show as 0 and are left out.
+    """
+    return [pid for pid in _members(path) if pid]
+
+
+def is_populated(path: str) -> bool:
+    """Whether any process is in a group or the groups below it, also one that cannot be seen from here."""
+    return bool(_members(path))
+
+
+def _members(path: str) -> list[int]:
     pids: list[int] = []
     for folder, _folders, _files in os.walk(path):
         try:
-            with open(f"{folder}/cgroup.procs", encoding="utf-8") as file:
-                pids += [int(line) for line in file]
+            pids += [int(line) for line in read_group_file(f"{folder}/cgroup.procs").split()]
         except OSError:
             continue  # removed meanwhile
     return pids

@@ -10,7 +10,7 @@ import time
 from _socket import AF_UNIX, SOCK_SEQPACKET, socketpair
 
 from haconiwa.errors import ContainerError, HaconiwaError
-from haconiwa.isolation.groups import kill_groups
+from haconiwa.isolation.groups import kill_groups, oom_kills
 from haconiwa.isolation.namespaces import clone_flags
 from haconiwa.isolation.step import CHILD, INSIDE, PARENT, RUNNING, SUPERVISOR, Site, Step
 from haconiwa.kernel import signals as signal
@@ -148,12 +148,13 @@ class Container:
             inner = [step for step in self._steps if step.place in (CHILD, INSIDE)]
             raise decode_failure(message, inner, self.spec.name)
         if message != expected:
-            status = self.reap()
+            self.reap()
+            starved = oom_kills(self.site.cgroup_paths) > 0
             raise ContainerError(
                 "the container's process died before its program ran",
-                why=self.describe_exit(),
+                why=f"{self.describe_exit()}{', since it may not use more memory' if starved else ''}",
                 subject=self.spec.name,
-                hint="a memory limit that the start cannot live in does that" if status == SIGNAL_BASE + 9 else "",
+                hint="its memory limit leaves no room for a start: raise it" if starved else "",
             )
 
     def _give_up(self) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any, Literal
 
+    from haconiwa.spec.cgroups import CgroupSpec
     from haconiwa.spec.confinement import LandlockRule, PersistedNamespace, SysctlSpec, TimeOffsets
     from haconiwa.spec.devices import DeviceSpec
 
@@ -283,6 +284,7 @@ class ContainerSpec(Record):
     uid_mappings: tuple[IdMapping, ...] = ()
     gid_mappings: tuple[IdMapping, ...] = ()
     auto_ids: int = 0
+    cgroup: CgroupSpec | None = None
     rlimits: tuple[RlimitSpec, ...] = ()
     capabilities: CapabilitiesSpec = CapabilitiesSpec()
     no_new_privs: bool = False

@@ -21,7 +21,7 @@ MAPPINGS_MAX = 340
 
 def validate(barn: BarnSpec) -> list[Problem]:
     """What is wrong with a barn and its containers where each single value is right."""
-    problems = [*_same_names(barn), *_same_pid_files(barn)]
+    problems = [*_same_names(barn), *_same_pid_files(barn), *_same_groups(barn)]
     for container in barn.containers:
         for check in CHECKS:
             problems += check(container)
@@ -48,6 +48,17 @@ def _same_pid_files(barn: BarnSpec) -> Iterator[Problem]:
         if where is not None and container.container_pid_file in seen:
             yield Problem(f"container_pid_file: {show(container.container_pid_file)} is used twice", where)
         seen.add(container.container_pid_file)
+
+
+def _same_groups(barn: BarnSpec) -> Iterator[Problem]:
+    """Two containers in one group would end together."""
+    seen = {container.name for container in barn.containers}
+    for container in barn.containers:
+        name = container.cgroup.name if container.cgroup else ""
+        if name and name != container.name:
+            if name in seen:
+                yield Problem(f"cgroup_name: {show(name)} is another container's", _set_at(container, "cgroup_name"))
+            seen.add(name)
 
 
 def check_host_names(container: ContainerSpec) -> Iterator[Problem]:
@@ -249,6 +260,14 @@ def check_labels(container: ContainerSpec) -> Iterator[Problem]:
         yield Problem("selinux_context: the program has an AppArmor profile already", where)
 
 
+def check_control_groups(container: ContainerSpec) -> Iterator[Problem]:
+    """Limits can be lived in, and none is set twice under two names."""
+    if container.cgroup is not None:
+        from haconiwa.spec.cgroup_check import check_cgroup
+
+        yield from check_cgroup(container.cgroup)
+
+
 CHECKS = (
     check_host_names,
     check_needs_root,
@@ -264,4 +283,5 @@ CHECKS = (
     check_sysctls,
     check_persisted,
     check_labels,
+    check_control_groups,
 )

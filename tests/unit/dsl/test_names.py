@@ -53,7 +53,6 @@ RAISED = [
     ("c.namespace.unshar('pid')", 'unknown name "namespace.unshar"; did you mean "unshare"?'),
     ("c.run_shell('x')", 'unknown name "run_shell"; did you mean "provision.run_shell"?'),
     ("c._values_", 'unknown name "_values_"'),
-    ("c.cgroup['memory.max'] = 1", "cgroup: this version of haconiwa does not have it yet"),
     ("c.network.mode = 'none'", "network: this version of haconiwa does not have it yet"),
 ]
 

@@ -1,7 +1,13 @@
 from __future__ import annotations
 
 from haconiwa.host.cgroups import Hierarchy, parse_hierarchies
-from haconiwa.isolation.cgroups import group_paths
+from haconiwa.isolation.cgroups import tracking_hierarchy
+
+
+def tracking_path(text: str) -> str:
+    hierarchy = tracking_hierarchy(parse_hierarchies(text))
+    return hierarchy.group("web") if hierarchy else ""
+
 
 V2 = "29 23 0:26 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime shared:4 - cgroup2 cgroup2 rw,nsdelegate\n"
 V1 = """\
@@ -16,7 +22,7 @@ HYBRID = V1 + "35 30 0:32 / /sys/fs/cgroup/unified rw shared:14 - cgroup2 cgroup
 
 def test_v2_alone() -> None:
     assert parse_hierarchies(V2) == (Hierarchy(version=2, mount_point="/sys/fs/cgroup"),)
-    assert group_paths("web", parse_hierarchies(V2)) == ((2, "/sys/fs/cgroup/haconiwa/web"),)
+    assert tracking_path(V2) == "/sys/fs/cgroup/haconiwa/web"
 
 
 def test_v1_alone() -> None:
@@ -25,23 +31,23 @@ def test_v1_alone() -> None:
         Hierarchy(version=1, mount_point="/sys/fs/cgroup/freezer", controllers=("freezer",)),
         Hierarchy(version=1, mount_point="/sys/fs/cgroup/memory", controllers=("memory",)),
     )
-    assert group_paths("web", parse_hierarchies(V1)) == ((1, "/sys/fs/cgroup/freezer/haconiwa/web"),)
+    assert tracking_path(V1) == "/sys/fs/cgroup/freezer/haconiwa/web"
 
 
 def test_v1_without_the_freezer_takes_another_controller() -> None:
     text = "".join(line for line in V1.splitlines(keepends=True) if "freezer" not in line)
-    assert group_paths("web", parse_hierarchies(text)) == ((1, "/sys/fs/cgroup/memory/haconiwa/web"),)
+    assert tracking_path(text) == "/sys/fs/cgroup/memory/haconiwa/web"
 
 
 def test_hybrid_prefers_v2() -> None:
     assert parse_hierarchies(HYBRID)[-1] == Hierarchy(version=2, mount_point="/sys/fs/cgroup/unified")
-    assert group_paths("web", parse_hierarchies(HYBRID)) == ((2, "/sys/fs/cgroup/unified/haconiwa/web"),)
+    assert tracking_path(HYBRID) == "/sys/fs/cgroup/unified/haconiwa/web"
 
 
 def test_no_cgroups_at_all() -> None:
     assert parse_hierarchies("22 1 8:1 / / rw - ext4 /dev/sda1 rw\n") == ()
     assert parse_hierarchies("") == ()
-    assert group_paths("web", ()) == ()
+    assert tracking_hierarchy(()) is None
 
 
 def test_of_several_mounts_of_one_hierarchy_the_first() -> None:
