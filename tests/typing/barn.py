@@ -63,3 +63,30 @@ with define() as barn:
             def fill(directory: str) -> None:
                 """Fill the root file system."""
                 print(directory)
+
+    with barn.define() as c:
+        c.name = "network"
+        c.network.mode = "bridge"
+        c.network.namespace = "garden"
+        c.network.container_ip = "10.9.0.5"
+        c.network.bridge_name = "garden0"
+        c.network.bridge_ip = "10.9.0.1"
+        c.network.netmask = "255.255.255.0"
+        c.network.veth_host = "garden-host"
+        c.network.veth_guest = "eth0"
+        c.network.cleanup = False
+        c.network.ipv6 = False
+        c.network.mtu = 1400
+        c.network.dns = ["192.0.2.53"]
+        c.network.search = ("example.org",)
+        c.network.hosts["db"] = "10.9.0.9"
+        c.network.upload = "10mbit"
+        c.network.download = 10**8
+        c.network.publish(8080, to=80, proto="tcp", ip="127.0.0.1")
+        c.network.publish("8000-8010", proto="udp")
+        c.network.allow_egress("deb.example.org:443", "10.1.0.0/16", proto="tcp")
+        c.network.add_interface("eth1", bridge_name="garden1", bridge_ip="10.8.0.1/24")
+        c.network.add_interface("eth2", macvlan="enp1s0", container_ip="192.168.1.20/24")
+    with barn.define() as c:
+        c.name = "beside"
+        c.network.share("network")

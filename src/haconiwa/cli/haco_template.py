@@ -94,8 +94,7 @@ with define() as config:
 
     # ------------------------------------------------------------------------------------- what it has for itself
     config.namespace.unshare("mount", "ipc", "uts", "pid")
-    # A network of its own has only the loopback interface.
-    #config.namespace.unshare("net", "cgroup")
+    #config.namespace.unshare("cgroup")
     #config.namespace.enter("net", "/run/netns/blue")
     #config.namespace.use_netns("blue")
     # A user namespace, with ids that /etc/subuid and /etc/subgid set aside for root or "haconiwa".
@@ -107,6 +106,32 @@ with define() as config:
     #config.namespace.unshare("ipc", persist_in="/run/garden/ipc")
     # Clocks of its own, in seconds from the host's.
     #config.namespace.set_time_offset(boottime=86400)
+
+    # ---------------------------------------------------------------------------------------------------- network
+    # Its own, connected to the bridge haconiwa0: an address, names, and the way out. Any of these asks for it.
+    #config.network.mode = "bridge"  # or "none": loopback only; or "host", which is the default
+    #config.network.container_ip = "auto"  # or an address of the bridge's network
+    # Another bridge, made when missing; and the names of the interface's ends.
+    #config.network.bridge_name, config.network.bridge_ip = "garden0", "10.9.0.1/24"
+    #config.network.bridge_ip, config.network.netmask = "10.0.0.1", "255.255.255.0"
+    #config.network.veth_guest, config.network.veth_host = "eth0", "garden-web"
+    # A name for "ip netns"; and let that and the bridge stay at the end.
+    #config.network.namespace, config.network.cleanup = "garden", False
+    # IPv4 only; the largest packet; what resolves names, and names of your own.
+    #config.network.container_ip, config.network.ipv6, config.network.mtu = "auto", False, 1400
+    #config.network.container_ip, config.network.dns, config.network.search = "auto", ["192.0.2.53"], ["example.org"]
+    #config.network.container_ip, config.network.hosts["db"] = "auto", "10.0.0.9"
+    # A port of the host that leads inside; "8000-8010" for several; ip= for one address of the host.
+    #config.network.publish(8080, to=80, proto="tcp", ip="127.0.0.1")
+    # Connect to these and to nothing else.
+    #config.network.allow_egress("deb.example.org:443", "10.1.0.0/16", "192.0.2.53:53", proto="tcp")
+    # Most that leaves and reaches it.
+    #config.network.upload, config.network.download = "10mbit", "100mbit"
+    # A further interface: to another bridge, or beside one of the host's.
+    #config.network.add_interface("eth1", bridge_name="garden1", bridge_ip="10.8.0.1/24")
+    #config.network.add_interface("eth2", macvlan="enp1s0", container_ip="192.168.1.20/24")
+    # The network of another container.
+    #config.network.share("other")
 
     # -------------------------------------------------------------------------------------- limits and privileges
     # Soft and hard limit, see getrlimit(2); "unlimited" is one.
@@ -226,6 +251,9 @@ with configure() as g:
     #g.strategy = "host"
     # Folder below which "haconiwa new" places root file systems.
     #g.roots = "/var/lib/haconiwa"
+    # The bridge that containers with a network are connected to.
+    #g.bridge_name = "haconiwa0"
+    #g.bridge_ip = "10.0.0.1/24"
     # Users whose haco files may be loaded, besides root and the caller.
     #g.trusted_uids = [1000]
 """

@@ -33,6 +33,7 @@ COMMANDS = {
     "plan": "show every step that start would take",
     "check": "check a haco file without root",
     "inspect": "show a container's configuration and state as JSON",
+    "network": "list, show or remove bridges",
     "rm": "remove a root file system",
     "version": "show the version",
     "revisions": "show the versions of everything in use",

@@ -16,6 +16,7 @@ from haconiwa.spec.values import Refused, container_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import SimpleNamespace
 
     from haconiwa.cli.arguments import Parser
@@ -26,6 +27,9 @@ DESCRIPTION = """\
 Write a commented haco file that is ready for haconiwa create and haconiwa start. A file that exists is never
 overwritten.
 
+With --bridge it makes the network bridge too, or only that when no FILE is given; it stays until
+haconiwa network rm, or the next boot.
+
 Every option is in it, the rarer ones commented out. Without --strategy the root file system is Alpine by lxc-create
 where that is installed, else a skeleton over this machine's own /usr (strategy host), which needs nothing; the global
 config may name another one."""
@@ -33,6 +37,7 @@ EPILOG = """\
 examples:
   haconiwa new test001.haco
   haconiwa new -n web -s debootstrap web.haco
+  haconiwa new -N                       the bridge that containers with a network are connected to
   haconiwa new -G                       the global config, with defaults for every haco file"""
 
 
@@ -44,10 +49,19 @@ def add_arguments(parser: Parser) -> None:
     known = (*STRATEGIES, *STRATEGY_ALIASES)
     parser.add_argument("-s", "--strategy", metavar="STRATEGY", choices=known, help=f"one of {' '.join(STRATEGIES)}")
     parser.add_argument("-G", "--global", dest="is_global", action="store_true", help="write the global config")
+    parser.add_argument("-N", "--bridge", dest="make_bridge", action="store_true", help="make the network bridge")
+    parser.add_argument("-B", "--bridge-name", metavar="NAME", help="its name (default: haconiwa0)")
+    parser.add_argument("-I", "--bridge-ip", metavar="ADDRESS", help="its address (default: 10.0.0.1/24)")
 
 
 def run(arguments: SimpleNamespace, output: Output) -> int:
-    """Write one of the two files."""
+    """Write one of the two files, or make the bridge, or both."""
+    if arguments.make_bridge:
+        _make_bridge(arguments, output)
+        if not arguments.file and not arguments.is_global:
+            return 0
+    elif arguments.bridge_name or arguments.bridge_ip:
+        raise ConfigError(Problem("--bridge-name and --bridge-ip are for --bridge", hint="add -N"))
     if arguments.is_global:
         if arguments.file or arguments.name or arguments.root or arguments.strategy:
             raise ConfigError(Problem("--global takes no FILE and no other options", hint="it goes to its own place"))
@@ -66,6 +80,24 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
     output.say(f"assign  rootfs location = {printable(root)}")
     _write(arguments.file, haco_text(name, root, strategy), output)
     return 0
+
+
+def _make_bridge(arguments: SimpleNamespace, output: Output) -> None:
+    """Make the bridge that stays; one that is there and the same is left alone."""
+    from haconiwa.cli.privilege import require_root
+    from haconiwa.dsl.network_values import interface_name, prefixed
+    from haconiwa.isolation.net.bridges import ensure_bridge
+    from haconiwa.isolation.net.store import Store
+
+    require_root("new --bridge")
+    defaults = load_defaults()
+    name = _checked("--bridge-name", interface_name, arguments.bridge_name or defaults.bridge_name)
+    address = _checked("--bridge-ip", prefixed, arguments.bridge_ip or defaults.bridge_ip)
+    with Store() as store:
+        bridge = ensure_bridge(store, name, address, ipv6=True, on_demand=False, notice=output.say)
+    if not bridge.ours:
+        raise HostError(f'cannot make the bridge "{name}"', why="there is an interface of that name that is not ours")
+    output.say(f"bridge  {name} {' '.join(filter(None, (bridge.address, bridge.address6)))}")
 
 
 def choose_strategy(wanted: str | None, *, has_lxc: bool) -> tuple[str, str]:
@@ -90,7 +122,7 @@ def _has_lxc() -> bool:
 
 def _name_and_root(arguments: SimpleNamespace, defaults: Defaults) -> tuple[str, str]:
     digits = secrets.token_hex(4)
-    name = f"haconiwa-{digits}" if arguments.name is None else _checked_name(arguments.name)
+    name = f"haconiwa-{digits}" if arguments.name is None else _checked("--name", container_name, arguments.name)
     folder = defaults.roots or lib_dir()
     root = os.path.abspath(arguments.root or os.path.join(folder, digits if arguments.name is None else name))
     if root.strip("/") == "":
@@ -98,11 +130,11 @@ def _name_and_root(arguments: SimpleNamespace, defaults: Defaults) -> tuple[str,
     return name, root
 
 
-def _checked_name(name: str) -> str:
+def _checked(option: str, parse: Callable[[object], str], value: str) -> str:
     try:
-        return container_name(name)
+        return parse(value)
     except Refused as error:
-        raise ConfigError(Problem(f"--name: {error}", hint=error.hint)) from None
+        raise ConfigError(Problem(f"{option}: {error}", hint=error.hint)) from None
 
 
 def _write(path: str, text: str, output: Output) -> None:

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from haconiwa.dsl.cgroup import Cgroup
     from haconiwa.dsl.landlock import Landlock
     from haconiwa.dsl.loading import Loading
+    from haconiwa.dsl.network import Network
     from haconiwa.dsl.paths import StrPath
     from haconiwa.errors import Where
     from haconiwa.spec.names import LogLevel, PersonalityName, ReloadWord
@@ -249,6 +250,13 @@ class Container(HookSettings, MountSettings):
         from haconiwa.dsl.landlock import Landlock
 
         return self._section_of(Landlock)
+
+    @property
+    def network(self) -> Network:
+        """Where the container is connected, and what may pass."""
+        from haconiwa.dsl.network import Network  # most containers have none of their own
+
+        return self._section_of(Network)
 
     @property
     def command(self) -> Command:

@@ -25,6 +25,18 @@ def _uids(value: object) -> tuple[int, ...]:
     return tuple(items(value, lambda uid: number(uid, 0, ID_MAX), "a list of user ids"))
 
 
+def _bridge_name(value: object) -> str:
+    from haconiwa.dsl.network_values import interface_name
+
+    return interface_name(value)
+
+
+def _bridge_ip(value: object) -> str:
+    from haconiwa.dsl.network_values import prefixed
+
+    return prefixed(value)
+
+
 class Configuration(Node):
     """Defaults for every haco file on this machine."""
 
@@ -42,6 +54,12 @@ class Configuration(Node):
     roots: Setting[StrPath, str | None] = Setting(host_path, None)
     """Host folder below which `haconiwa new` places root file systems."""
 
+    bridge_name: Setting[str, str] = Setting(_bridge_name, "haconiwa0")
+    """The bridge that containers are connected to unless they name one."""
+
+    bridge_ip: Setting[str, str] = Setting(_bridge_ip, "10.0.0.1/24")
+    """Its address with the length of its network."""
+
     trusted_uids: Setting[Sequence[int], tuple[int, ...]] = Setting(_uids, ())
     """Whose haco files may be loaded besides root's and the caller's own. They run with the caller's privileges."""
 
@@ -56,6 +74,8 @@ class Configuration(Node):
             wait_interval=self.wait_interval,
             strategy=self.strategy,
             roots=self.roots,
+            bridge_name=self.bridge_name,
+            bridge_ip=self.bridge_ip,
             trusted_uids=self.trusted_uids,
         )
 

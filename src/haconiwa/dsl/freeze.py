@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from haconiwa.spec.cgroups import CgroupSpec
     from haconiwa.spec.confinement import LandlockRule, SysctlSpec
     from haconiwa.spec.model import HookSpec, NamespaceType
+    from haconiwa.spec.network import NetworkSpec
 
     Values = dict[str, Any]
 
@@ -71,7 +72,8 @@ def _hooks(container: Container) -> list[HookSpec]:
 def _container(container: Container, daemon: bool) -> ContainerSpec:
     values = container._values
     root = _rootfs(container)
-    namespaces = _namespaces(container)
+    network = _network(container)
+    namespaces = _namespaces(container, network)
     bootstrap = _bootstrap(container)
     filesystem = container.filesystem
     joined = _section(container, Namespace).get("joined", {})
@@ -97,6 +99,7 @@ def _container(container: Container, daemon: bool) -> ContainerSpec:
         devices=tuple(values.get("devices", {}).values()),
         lxcfs_root=values.get("lxcfs_root"),
         network_etc=values.get("network_etc"),
+        network=network,
         namespaces=namespaces,
         joined_namespaces=tuple(joined.values()),
         uid_mappings=tuple(_section(container, Namespace).get("uid_mappings", ())),
@@ -104,7 +107,7 @@ def _container(container: Container, daemon: bool) -> ContainerSpec:
         auto_ids=_section(container, Namespace).get("auto_ids", 0),
         cgroup=_cgroup(container),
         rlimits=tuple(_section(container, Resource).values()),
-        capabilities=_capabilities(container),
+        capabilities=_capabilities(container, network),
         no_new_privs=container.no_new_privs,
         persisted_namespaces=tuple(_section(container, Namespace).get("persisted", {}).values()),
         time_offsets=_section(container, Namespace).get("time_offsets"),
@@ -154,7 +157,15 @@ def _rootfs(container: Container) -> RootfsSpec | None:
     )
 
 
-def _namespaces(container: Container) -> tuple[NamespaceType, ...]:
+def _network(container: Container) -> NetworkSpec | None:
+    if not any(kind._section == "network" for kind in container._sections):
+        return None
+    from haconiwa.dsl.network_freeze import freeze_network
+
+    return freeze_network(container)
+
+
+def _namespaces(container: Container, network: NetworkSpec | None) -> tuple[NamespaceType, ...]:
     values, section = container._values, _section(container, Namespace)
     wanted = set(section.get("unshared", ()))
     if any(values.get(name) for name in ("root", "mounts", "independent", "network_etc", "lxcfs_root", "devices")):
@@ -163,6 +174,8 @@ def _namespaces(container: Container) -> tuple[NamespaceType, ...]:
         wanted.add("user")
     if section.get("time_offsets"):
         wanted.add("time")
+    if network is not None and not network.share:
+        wanted.add("net")
     return tuple(kind for kind in NAMESPACE_TYPES if kind in wanted)  # type: ignore[misc]
 
 
@@ -190,11 +203,15 @@ def _cgroup(container: Container) -> CgroupSpec | None:
     return freeze_cgroup(container)
 
 
-def _capabilities(container: Container) -> CapabilitiesSpec:
+def _capabilities(container: Container, network: NetworkSpec | None) -> CapabilitiesSpec:
     values = _section(container, Capabilities)
+    bounding, ambient = values.get("bounding", frozenset(DEFAULT_CAPABILITIES)), values.get("ambient", frozenset())
+    if network is not None and network.egress is not None and bounding is not None:
+        # packets made by hand would pass by the rules
+        bounding, ambient = bounding - {"net_raw"}, ambient - {"net_raw"}
     return CapabilitiesSpec(
-        bounding=values.get("bounding", frozenset(DEFAULT_CAPABILITIES)),
-        ambient=values.get("ambient", frozenset()),
+        bounding=bounding,
+        ambient=ambient,
         named=values.get("named", frozenset()),
         host_network=values.get("host_network", False),
         where=_where(

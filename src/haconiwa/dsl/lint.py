@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from haconiwa.dsl.builder import SECTIONS, Definition
+from haconiwa.dsl.builder import Definition
 from haconiwa.dsl.execute import compile_source
-from haconiwa.dsl.landlock import Landlock
 from haconiwa.dsl.load import load_defaults
+from haconiwa.dsl.sections import SECTIONS
 from haconiwa.dsl.source import read_source
 from haconiwa.errors import Problem, Where
 
@@ -102,7 +102,7 @@ def _idle_statements(tree: ast.AST, builders: set[str]) -> Iterator[tuple[int, s
 
 def _call_hint(value: ast.expr, name: str) -> str:
     wanted = value.attr if isinstance(value, ast.Attribute) else ""
-    owners = [Definition, Landlock, *SECTIONS]
+    owners = [Definition, *SECTIONS]
     return f"write {name}() to call it" if any(callable(getattr(owner, wanted, None)) for owner in owners) else ""
 
 

@@ -10,6 +10,11 @@ def run_dir() -> str:
     return os.environ.get("HACONIWA_RUN_DIR", "/run/haconiwa")
 
 
+def network_dir() -> str:
+    """Folder of what containers have leased: addresses, bridges, ports. No container can have its name."""
+    return os.path.join(run_dir(), ".network")
+
+
 def lib_dir() -> str:
     """Folder below which root file systems are made by default: /var/lib/haconiwa."""
     return os.environ.get("HACONIWA_LIB_DIR", "/var/lib/haconiwa")

@@ -241,6 +241,10 @@ class MountSysfs(MountFilesystem):
 
 def network_etc_mounts(spec: ContainerSpec) -> list[MountSpec]:
     """The host's name resolution, read-only: writing to it from inside would change the host's."""
+    if spec.network is not None and spec.network.mode != "none" and "mount" in spec.namespaces:
+        from haconiwa.isolation.net import etc
+
+        return etc.mounts(spec, spec.network)
     if spec.network_etc is None:
         return []
     where = spec.sources.get("network_etc")

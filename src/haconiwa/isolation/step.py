@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
     from collections.abc import Callable
+    from typing import Any
 
     from haconiwa.errors import HaconiwaError
     from haconiwa.spec.model import ContainerSpec
@@ -47,9 +48,13 @@ class Site:
         channel_fd: The connection between supervisor and child, each process's own end of it.
         terminal_socket: Where the terminal's master is sent to whoever relays it.
         report: Called with an error that does not stop the start.
+        tell: Called with an event of the container's and its details, for the record.
         child_pid: The container's process as the supervisor sees it.
         program_ran: The start succeeded, so that what is to outlive the container stays.
         dies_with_supervisor: The container must not outlive its supervisor.
+        network: What `isolation.net` has reserved; None without a network.
+        watched: Descriptors that the supervisor watches while the container runs, and what it calls then, which answers
+            false when it wants no more.
     """
 
     def __init__(self, spec: ContainerSpec, base: object = None) -> None:
@@ -69,9 +74,12 @@ class Site:
         self.channel_fd = -1
         self.terminal_socket: socket | None = None
         self.report: Callable[[HaconiwaError], None] = lambda _error: None
+        self.tell: Callable[..., None] = lambda _event, **_details: None
         self.child_pid = 0
         self.program_ran = False
         self.dies_with_supervisor = True
+        self.network: Any = None
+        self.watched: dict[int, Callable[[], bool]] = {}
 
 
 class Step:

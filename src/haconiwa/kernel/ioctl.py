@@ -14,6 +14,9 @@ REQUESTS = {
     "TIOCSPTLCK": 0x40045431,
     "SIOCGIFFLAGS": 0x8913,
     "SIOCSIFFLAGS": 0x8914,
+    "SIOCGIFADDR": 0x8915,
+    "SIOCGIFNETMASK": 0x891B,
+    "SIOCGIFMTU": 0x8921,
     "NS_GET_NSTYPE": 0xB703,
 }
 """By name; the same on x86_64 and aarch64."""

@@ -40,3 +40,14 @@ def is_locked(fd: int) -> bool:
     answer = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, _FLOCK.pack(fcntl.F_WRLCK, *_WHOLE_FILE))
     held: int = _FLOCK.unpack(answer)[0]
     return held != fcntl.F_UNLCK
+
+
+def lock(fd: int) -> None:
+    """Take the write lock of an open file description, waiting for whoever has it.
+
+    Raises:
+        OSError: EDEADLK, ENOLCK.
+
+    See: F_OFD_SETLKW(2const)
+    """
+    fcntl.fcntl(fd, fcntl.F_OFD_SETLKW, _FLOCK.pack(fcntl.F_WRLCK, *_WHOLE_FILE))

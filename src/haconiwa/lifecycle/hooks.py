@@ -137,6 +137,6 @@ _PLACES = {
 }
 
 
-def plan(spec: ContainerSpec, point: str) -> list[Step]:
-    """One step for each hook of a point that belongs to the start."""
-    return [RunHook(hook, _PLACES[point]) for hook in spec.hooks_at(point)]
+def plan(spec: ContainerSpec, point: str, place: str = "") -> list[Step]:
+    """One step for each hook of a point that belongs to the start, in another place than its usual one if given."""
+    return [RunHook(hook, place or _PLACES[point]) for hook in spec.hooks_at(point)]

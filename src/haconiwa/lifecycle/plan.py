@@ -20,7 +20,7 @@ from haconiwa.isolation import (
     terminal,
     uts,
 )
-from haconiwa.isolation.step import PLACES, Step
+from haconiwa.isolation.step import PARENT, PLACES, Step
 from haconiwa.lifecycle import hooks
 from haconiwa.lifecycle.confine import plan_confinement, plan_label
 from haconiwa.lifecycle.imports import KeepTimeZone, RefuseImports
@@ -78,11 +78,12 @@ def _on_the_host(spec: ContainerSpec, hierarchies: tuple[Hierarchy, ...]) -> lis
         *hooks.plan(spec, "before_fork"),
         *cgroups.plan(spec, hierarchies),
         *namespaces.plan_opening(spec),
+        *_network(spec)[0],
         *rootfs.plan_opening(spec),
         *mounts.plan_opening(spec),
         *rlimits.plan_raising(spec),
-        *hooks.plan(spec, "after_network_created"),
         *namespaces.plan_maps(spec),
+        *_network(spec)[1],
         *hooks.plan(spec, "immediately_after_fork_on_parent"),
     ]
 
@@ -93,6 +94,7 @@ def _in_the_child(spec: ContainerSpec) -> list[Step]:
         KeepTimeZone(),
         *namespaces.plan_entering(spec),
         *namespaces.plan_cgroup(spec),
+        *_network(spec)[2],
         *hooks.plan(spec, "after_fork"),
         *uts.plan(spec),
         *network.plan(spec),
@@ -122,6 +124,21 @@ def _in_the_new_root(spec: ContainerSpec) -> list[Step]:
         *rlimits.plan(spec),
         HandOver(),
     ]
+
+
+def _network(spec: ContainerSpec) -> tuple[list[Step], list[Step], list[Step]]:
+    """The supervisor's steps before and after the clone, and the child's; most containers have only hooks."""
+    if spec.network is None:
+        return [], hooks.plan(spec, "after_network_created"), []
+    from haconiwa.isolation.net import steps
+    from haconiwa.lifecycle import shared_network
+
+    created = hooks.plan(spec, "after_network_created", PARENT)
+    return (
+        [*steps.plan_reserving(spec.network), *shared_network.plan_opening(spec.network)],
+        [*steps.plan_connecting(spec, spec.network), *created, *steps.plan_telling(spec, spec.network)],
+        [*shared_network.plan_entering(spec.network), *steps.plan_waiting(spec, spec.network)],
+    )
 
 
 def _sysctls(spec: ContainerSpec) -> list[Step]:

@@ -11,6 +11,7 @@ import stat
 import time
 
 from haconiwa.errors import ContainerError
+from haconiwa.host.descriptors import write_beside
 from haconiwa.host.paths import run_dir
 from haconiwa.isolation.groups import remove_groups
 from haconiwa.kernel.locks import is_locked, try_lock
@@ -141,19 +142,6 @@ def _open_lock(folder: str) -> int:
             return os.open(f"{folder}/lock", os.O_RDWR | os.O_CREAT | _OPEN_FILE, 0o600)
         except FileNotFoundError:
             continue  # removed by the former owner meanwhile
-
-
-def write_beside(path: str, text: str) -> None:
-    """Write a file of mode 0600 whole or not at all."""
-    temporary = f"{path}.new"
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _OPEN_FILE, 0o600)
-    try:
-        data = text.encode("utf-8", "surrogateescape")
-        while data:
-            data = data[os.write(fd, data) :]
-    finally:
-        os.close(fd)
-    os.rename(temporary, path)
 
 
 def _remove_folder(folder: str) -> None:

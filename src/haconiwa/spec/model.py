@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from haconiwa.spec.cgroups import CgroupSpec
     from haconiwa.spec.confinement import LandlockRule, PersistedNamespace, SysctlSpec, TimeOffsets
     from haconiwa.spec.devices import DeviceSpec
+    from haconiwa.spec.network import NetworkSpec
 
     NamespaceType = Literal["mount", "ipc", "uts", "pid", "net", "user", "cgroup", "time"]
     MountKind = Literal["bind", "filesystem", "procfs", "sysfs", "devtmpfs", "devpts", "shm", "mqueue"]
@@ -260,6 +261,7 @@ class ContainerSpec(Record):
         selinux_context: ``user:role:type:level``; None leaves it to the host's policy.
         oom_score_adj: See proc_pid_oom_score_adj(5); None for the caller's.
         personality: A word of `haconiwa.spec.names.PERSONALITIES`; None for the caller's.
+        network: None where the network is the host's, or nothing is said about it.
         stdio: By stream name: stdin, stdout, stderr; for daemons.
         sources: Where a setting was made, by its dotted name ("rootfs.readonly").
     """
@@ -279,6 +281,7 @@ class ContainerSpec(Record):
     devices: tuple[DeviceSpec, ...] = ()
     lxcfs_root: str | None = None
     network_etc: str | None = None
+    network: NetworkSpec | None = None
     namespaces: tuple[NamespaceType, ...] = ()
     joined_namespaces: tuple[JoinedNamespace, ...] = ()
     uid_mappings: tuple[IdMapping, ...] = ()
@@ -322,6 +325,7 @@ class Defaults(Record):
     Attributes:
         strategy: Bootstrap strategy for `new`, and for a haco file that names none; None where nothing was said.
         roots: Host folder below which `new` places root file systems.
+        bridge_name, bridge_ip: The bridge that containers are connected to by default.
         trusted_uids: Whose haco files may be loaded besides root's and the caller's own.
     """
 
@@ -329,6 +333,8 @@ class Defaults(Record):
     wait_interval: int = 50
     strategy: str | None = None
     roots: str | None = None
+    bridge_name: str = "haconiwa0"
+    bridge_ip: str = "10.0.0.1/24"
     trusted_uids: tuple[int, ...] = ()
 
 

@@ -25,6 +25,10 @@ def validate(barn: BarnSpec) -> list[Problem]:
     for container in barn.containers:
         for check in CHECKS:
             problems += check(container)
+        if container.network is not None:
+            from haconiwa.spec.validate_network import check_network
+
+            problems += check_network(container, container.network)
     return problems
 
 

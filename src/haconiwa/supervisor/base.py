@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from haconiwa.spec.model import ContainerSpec
+    from haconiwa.spec.network import Network
 
 
 class HookTimer:
@@ -37,6 +38,7 @@ class Base:
         exit_status: 0-255, 128+n when signal n ended it; None while it runs.
         cgroup: Paths of its control groups.
         timer: The timer whose hook is running; None in other hooks.
+        network: Its interfaces and addresses, from `after_network_created` on; None where the network is the host's.
     """
 
     def __init__(self, spec: ContainerSpec) -> None:
@@ -48,6 +50,7 @@ class Base:
         self.exit_status: int | None = None
         self.cgroup: tuple[str, ...] = ()
         self.timer: HookTimer | None = None
+        self.network: Network | None = None
         self._supervisor_pid = os.getpid()
         self._pidfd = -1
         self._stop: Callable[[], None] | None = None

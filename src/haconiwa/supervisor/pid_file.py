@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from haconiwa.errors import ContainerError
-from haconiwa.lifecycle.state import write_beside
+from haconiwa.host.descriptors import write_beside
 
 
 def write_pid_file(path: str) -> None:

@@ -110,6 +110,7 @@ class Supervisor:
         site.stdio_fds = self.options.stdio_fds
         site.dies_with_supervisor = not self.options.daemon
         site.report = self.report
+        site.tell = self.tell
         if self.options.terminal:
             site.terminal_socket = self._link
         return site

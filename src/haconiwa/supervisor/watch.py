@@ -12,6 +12,8 @@ from haconiwa.supervisor.timers import AsyncHook
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from haconiwa.supervisor.supervisor import Supervisor
 
 _STOP_TIMEOUT_S = 10.0
@@ -49,13 +51,21 @@ class Watch:
         self._loop.watch(self._container.pidfd, lambda _events: self._ended())
         timers = [AsyncHook(timer, self._base, self._loop, self._supervisor.report) for timer in self._spec.timers]
         self._base._on_stop(lambda: self._supervisor.stop("a hook"))
+        watched = self._container.site.watched
+        for fd, callback in watched.items():
+            self._watch(fd, callback)
         self._supervisor.take_signals()  # what came during the start
         self._loop.run_until(lambda: self._container.exit_status is not None)
         for timer in timers:
             timer.stop()
+        for fd in watched:
+            self._loop.unwatch(fd)
         if self._stopping:
             self._stopping.cancel()
         return self._container.exit_status or 0
+
+    def _watch(self, fd: int, callback: Callable[[], bool]) -> None:
+        self._loop.watch(fd, lambda _events: None if callback() else self._loop.unwatch(fd))
 
     def _ended(self) -> None:
         self._loop.unwatch(self._container.pidfd)

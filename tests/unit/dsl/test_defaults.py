@@ -75,12 +75,12 @@ def test_a_default_strategy_alone_asks_for_no_root(load: Load, own_config: Path)
 
 def test_what_is_wrong_with_it(problems: Problems, own_config: Path) -> None:
     own_config.write_text(
-        "from haconiwa import configure\ng = configure()\ng.log_level = 'loud'\ng.bridge = 'x'\n"
+        "from haconiwa import configure\ng = configure()\ng.log_level = 'loud'\ng.garden = 'x'\n"
         "g.strategy = 'mruby'\ng.trusted_uids = ['bob']\n"
     )
     assert problems("from haconiwa import define\ndefine()\n") == [
         f'{own_config}:3: log_level: "loud" is not one of debug info warning error',
-        f'{own_config}:4: unknown name "bridge"',
+        f'{own_config}:4: unknown name "garden"',
         f'{own_config}:5: bootstrap.strategy: "mruby" is not a bootstrap strategy; '
         'write "python" and give b.code Python, or a function'.replace("bootstrap.strategy: ", "strategy: "),
         f'{own_config}:6: trusted_uids: expected a number, not "bob"',

@@ -15,8 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from haconiwa.dsl.builder import SECTIONS, Definition
+from haconiwa.dsl.builder import Definition
 from haconiwa.dsl.load import load_file
+from haconiwa.dsl.sections import SECTIONS
 from haconiwa.errors import ConfigError, Where
 from haconiwa.spec.model import BarnSpec
 from haconiwa.spec.record import Record

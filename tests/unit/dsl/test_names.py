@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from haconiwa.dsl.builder import SECTIONS, Definition
+from haconiwa.dsl.builder import Definition
+from haconiwa.dsl.sections import SECTIONS
 from haconiwa.dsl.unknown import LATER, NOT_YET
 from haconiwa.errors import ConfigError
 from haconiwa.spec.model import BarnSpec
@@ -53,7 +54,7 @@ RAISED = [
     ("c.namespace.unshar('pid')", 'unknown name "namespace.unshar"; did you mean "unshare"?'),
     ("c.run_shell('x')", 'unknown name "run_shell"; did you mean "provision.run_shell"?'),
     ("c._values_", 'unknown name "_values_"'),
-    ("c.network.mode = 'none'", "network: this version of haconiwa does not have it yet"),
+    ("c.checkpoint.images_dir = '/x'", "checkpoint: this version of haconiwa does not have it yet"),
 ]
 
 

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from haconiwa.dsl.builder import SECTIONS, Definition
+from haconiwa.dsl.builder import Definition
 from haconiwa.dsl.defaults import Configuration
-from haconiwa.dsl.landlock import Landlock
 from haconiwa.dsl.load import load_defaults
-from haconiwa.dsl.node import Section
+from haconiwa.dsl.sections import SECTIONS
 from haconiwa.spec.model import HOOK_POINTS, BarnSpec
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "haco-file.md").read_text(encoding="utf-8")
@@ -20,7 +19,7 @@ BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 NAMED = set(re.findall(r"[a-z_][a-z_0-9]+", PAGE))
 
 
-@pytest.mark.parametrize("kind", [Definition, Landlock, *SECTIONS, Configuration])
+@pytest.mark.parametrize("kind", [Definition, *SECTIONS, Configuration])
 def test_every_setting_is_named(kind: type) -> None:
     assert sorted(name for name in dir(kind) if not name.startswith("_") and name not in NAMED) == []
 
@@ -30,8 +29,7 @@ def test_every_hook_point_is_named() -> None:
 
 
 def test_what_is_called_exists() -> None:
-    kinds: list[type[Section]] = [Landlock, *SECTIONS]
-    sections = {kind._section: kind for kind in kinds}
+    sections = {kind._section: kind for kind in SECTIONS}
     for section, name in re.findall(r"`(?:(\w+)\.)?([a-z_]+)\(", PAGE):
         if section not in ("", "config", "barn", "c"):
             assert hasattr(sections[section], name), f"{section}.{name}"

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from haconiwa.errors import ContainerError
+from haconiwa.host.descriptors import write_beside
 from haconiwa.lifecycle.identity import Identity, boot_id, identify
 from haconiwa.lifecycle.state import (
     Claim,
@@ -21,7 +22,6 @@ from haconiwa.lifecycle.state import (
     live_status,
     read_state,
     remove_pid_file,
-    write_beside,
 )
 
 

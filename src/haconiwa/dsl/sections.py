@@ -1,0 +1,11 @@
+"""Everything that a container is divided into, also what a plain start does not load."""
+
+from __future__ import annotations
+
+from haconiwa.dsl import builder
+from haconiwa.dsl.landlock import Landlock
+from haconiwa.dsl.network import Network
+from haconiwa.dsl.node import Section
+
+SECTIONS: tuple[type[Section], ...] = (*builder.SECTIONS, Landlock, Network)
+"""The classes of all sections."""

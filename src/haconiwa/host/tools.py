@@ -1,0 +1,135 @@
+"""Small programs of the host's that a start waits for: ip, nft, tc. One process each, fed with all it has to do.
+
+`host.programs` is for what takes long and whose output is shown; it would cost a start several milliseconds to load.
+"""
+
+from __future__ import annotations
+
+import os
+
+from haconiwa.errors import HostError
+from haconiwa.kernel import signals as signal
+from haconiwa.kernel.namespaces import CLONE, setns
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
+_FOLDERS = ("/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin")
+_PACKAGES = {"ip": "iproute2", "tc": "iproute2", "nft": "nftables"}
+_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
+_OUTPUT_MAX = 1 << 20
+
+
+class ToolFailed(HostError):
+    """A program said no. Its words are in `why`."""
+
+
+class Tool:
+    """A program at work. It began when this was made.
+
+    Args:
+        what: What it is to do, in words that complete "cannot …".
+        name: The program.
+        arguments: Its arguments.
+        text: Its standard input.
+
+    Raises:
+        HostError: It is not installed.
+    """
+
+    def __init__(self, what: str, name: str, arguments: tuple[str, ...], text: str = "") -> None:
+        self._what = what
+        self._name = name
+        stdin_fd = os.memfd_create("stdin", os.MFD_CLOEXEC)
+        self._output_fd = os.memfd_create("output", os.MFD_CLOEXEC)
+        try:
+            data = text.encode()
+            while data:
+                data = data[os.write(stdin_fd, data) :]
+            os.lseek(stdin_fd, 0, os.SEEK_SET)
+            self._pid = os.posix_spawn(
+                find_tool(name),
+                (name, *arguments),
+                _ENVIRONMENT,
+                file_actions=[(os.POSIX_SPAWN_DUP2, stdin_fd, 0)]
+                + [(os.POSIX_SPAWN_DUP2, self._output_fd, number) for number in (1, 2)],
+                setsigmask=(),
+                setsigdef=signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP},
+            )
+        except BaseException:
+            os.close(self._output_fd)
+            raise
+        finally:
+            os.close(stdin_fd)
+
+    def finish(self) -> str:
+        """Wait for its end.
+
+        Returns:
+            What it printed.
+
+        Raises:
+            ToolFailed: It did not end well.
+        """
+        try:
+            _, status = os.waitpid(self._pid, 0)
+            output = os.pread(self._output_fd, _OUTPUT_MAX, 0).decode("utf-8", "backslashreplace")
+        finally:
+            os.close(self._output_fd)
+        if status:
+            raise ToolFailed(f"cannot {self._what}", why=_first_line(output, self._name))
+        return output
+
+
+def run_tool(what: str, name: str, *arguments: str, text: str = "") -> str:
+    """Run a program to its end; see `Tool`."""
+    return Tool(what, name, arguments, text).finish()
+
+
+def _first_line(output: str, name: str) -> str:
+    """What a program said first: ip says why before it says which line it was."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    return lines[0].removeprefix("RTNETLINK answers: ").removeprefix("Error: ") if lines else f"{name} failed"
+
+
+def find_tool(name: str) -> str:
+    """The path of a program.
+
+    Raises:
+        HostError: It is not installed; the hint names Debian's package.
+    """
+    for folder in _FOLDERS:
+        if os.access(f"{folder}/{name}", os.X_OK):
+            return f"{folder}/{name}"
+    package = _PACKAGES.get(name, name)
+    raise HostError(f'the program "{name}" is missing', hint=f"install it, on Debian: apt-get install {package}")
+
+
+def open_network_namespace(pid: int | None = None) -> int:
+    """A descriptor of a process's network namespace, by default of the caller's.
+
+    Raises:
+        OSError: The process is gone, or not to be looked at.
+    """
+    return os.open(f"/proc/{pid or 'self'}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def in_network_namespace(namespace_fd: int, function: Callable[[], T]) -> T:
+    """Call a function with the calling process in another network namespace, which also starts programs there.
+
+    Raises:
+        OSError: The namespace cannot be entered.
+    """
+    own_fd = open_network_namespace()
+    try:
+        setns(namespace_fd, CLONE.NEWNET)
+        try:
+            return function()
+        finally:
+            setns(own_fd, CLONE.NEWNET)
+    finally:
+        os.close(own_fd)

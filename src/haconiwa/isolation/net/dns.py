@@ -1,0 +1,127 @@
+"""As much of DNS messages as our resolver needs: what is asked, and which addresses are answered.
+
+Both come from elsewhere: every length is checked, and what cannot be understood raises `ValueError`. See: RFC 1035.
+"""
+
+from __future__ import annotations
+
+import struct
+
+_HEADER = struct.Struct("!HHHHHH")
+_RECORD = struct.Struct("!HHIH")
+_RESPONSE = 0x8000
+_OPCODE_AND_TRUNCATION = 0x7A00
+_RECURSION = 0x0180
+_REFUSED, _SERVER_FAILURE = 5, 2
+_A, _AAAA, _INTERNET = 1, 28, 1
+_MOST_POINTERS = 32
+_MOST_RECORDS = 256
+_LONGEST_NAME = 255
+
+
+class Question:
+    """What a message asks.
+
+    Attributes:
+        id: Of the message.
+        name: In lower case, without the final dot.
+        end: Where in the message the question ends.
+    """
+
+    __slots__ = ("end", "id", "name", "type")
+
+    def __init__(self, message: bytes) -> None:
+        if len(message) < _HEADER.size:
+            raise ValueError("a message without a header")
+        self.id, _flags, questions, *_ = _HEADER.unpack_from(message)
+        if questions != 1:
+            raise ValueError("not one question")
+        self.name, at = read_name(message, _HEADER.size)
+        if at + 4 > len(message):
+            raise ValueError("a question that ends too early")
+        self.type = int.from_bytes(message[at : at + 2], "big")
+        self.end = at + 4
+
+
+def is_response(message: bytes) -> bool:
+    """Whether a message answers something."""
+    return len(message) >= _HEADER.size and bool(_HEADER.unpack_from(message)[1] & _RESPONSE)
+
+
+def read_name(message: bytes, at: int) -> tuple[str, int]:
+    """A name in a message, and where what follows it begins."""
+    labels: list[str] = []
+    end, pointers, size = -1, 0, 0
+    while True:
+        length = _byte(message, at)
+        if length & 0xC0 == 0xC0:
+            end = at + 2 if end < 0 else end
+            at = (length & 0x3F) << 8 | _byte(message, at + 1)
+            pointers += 1
+            if pointers > _MOST_POINTERS:
+                raise ValueError("a name without end")
+            continue
+        if length & 0xC0:
+            raise ValueError("a label of an unknown kind")
+        at += 1
+        if length == 0:
+            return ".".join(labels), at if end < 0 else end
+        size += length + 1
+        if at + length > len(message) or size > _LONGEST_NAME:
+            raise ValueError("a name that is too long")
+        labels.append(_label(message[at : at + length]))
+        at += length
+
+
+def _label(data: bytes) -> str:
+    """A label as text; a dot within one would make another name of it."""
+    text = data.decode("latin-1").lower()
+    return text.replace(".", "\\.")
+
+
+def _byte(message: bytes, at: int) -> int:
+    if at >= len(message):
+        raise ValueError("a name that ends too early")
+    return message[at]
+
+
+def addresses(message: bytes) -> list[tuple[int, int, int]]:
+    """The addresses that a message answers, as (version, number, seconds they may be kept)."""
+    question = Question(message)
+    count = min(_HEADER.unpack_from(message)[3], _MOST_RECORDS)
+    at = question.end
+    found = []
+    for _ in range(count):
+        _name, at = read_name(message, at)
+        if at + _RECORD.size > len(message):
+            raise ValueError("a record that ends too early")
+        kind, class_, ttl_s, length = _RECORD.unpack_from(message, at)
+        at += _RECORD.size
+        data = message[at : at + length]
+        if len(data) != length:
+            raise ValueError("a record that ends too early")
+        if class_ == _INTERNET and (kind, length) in ((_A, 4), (_AAAA, 16)):
+            found.append((4 if kind == _A else 6, int.from_bytes(data, "big"), ttl_s))
+        at += length
+    return found
+
+
+def with_id(message: bytes, number: int) -> bytes:
+    """The same message under another id."""
+    return number.to_bytes(2, "big") + message[2:]
+
+
+def refusal(query: bytes) -> bytes:
+    """The answer that we do not answer this."""
+    return _without_records(query, _REFUSED)
+
+
+def failure(query: bytes) -> bytes:
+    """The answer that no server could be asked."""
+    return _without_records(query, _SERVER_FAILURE)
+
+
+def _without_records(query: bytes, code: int) -> bytes:
+    question = Question(query)
+    flags = _HEADER.unpack_from(query)[1] & ~_OPCODE_AND_TRUNCATION & 0xFF00 | _RESPONSE | _RECURSION | code
+    return _HEADER.pack(question.id, flags, 1, 0, 0, 0) + query[_HEADER.size : question.end]

@@ -1,0 +1,300 @@
+"""A small resolver for one container: passes questions on to the host's name servers, and lets answers in.
+
+It listens in the container's network namespace and asks from the host's. With a list of allowed connections only
+names on it are asked for, and the addresses are in the sets of nftables before the container learns them.
+See: RFC 1035, RFC 7766 (over TCP).
+"""
+
+from __future__ import annotations
+
+import os
+from _socket import (
+    AF_INET,
+    AF_INET6,
+    IPPROTO_IP,
+    SO_REUSEADDR,
+    SOCK_CLOEXEC,
+    SOCK_DGRAM,
+    SOCK_NONBLOCK,
+    SOCK_STREAM,
+    SOL_SOCKET,
+    socket,
+)
+
+from haconiwa.host.loop import READABLE, WRITABLE
+from haconiwa.isolation.net import dns
+from haconiwa.isolation.net.etc import FORWARDER
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from haconiwa.host.loop import Loop, Timer
+
+_PORT = 53
+_IP_FREEBIND = 15  # the loopback interface may not be up yet
+_LARGEST = 1 << 16
+_ANSWERED_WITHIN_S = 2.0
+_TCP_WITHIN_S = 10.0
+_MOST_AT_ONCE = 128
+_BACKLOG = 16
+
+
+class Listeners:
+    """The sockets on which a container asks; made in its network namespace.
+
+    Raises:
+        OSError: They cannot be made.
+    """
+
+    def __init__(self) -> None:
+        self.udp = _listener(SOCK_DGRAM)
+        self.tcp = _listener(SOCK_STREAM)
+        self.tcp.listen(_BACKLOG)
+
+    def fds(self) -> tuple[int, int]:
+        """Their descriptors."""
+        return self.udp.fileno(), self.tcp.fileno()
+
+    def close(self) -> None:
+        """Let go of them."""
+        self.udp.close()
+        self.tcp.close()
+
+
+def _listener(kind: int) -> socket:
+    made = socket(AF_INET, kind | SOCK_NONBLOCK | SOCK_CLOEXEC)
+    made.setsockopt(IPPROTO_IP, _IP_FREEBIND, 1)
+    if kind == SOCK_STREAM:
+        made.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+    made.bind((FORWARDER, _PORT))
+    return made
+
+
+class Resolver:
+    """Answers what comes to the listeners.
+
+    Args:
+        loop: Calls back.
+        listeners: Of the container.
+        servers: Addresses to ask, in this order.
+        is_allowed: Whether a name may be asked for.
+        let_in: Called with a name and the addresses answered, before the container gets them.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        listeners: Listeners,
+        servers: tuple[str, ...],
+        *,
+        is_allowed: Callable[[str], bool],
+        let_in: Callable[[str, list[tuple[int, int, int]]], None],
+    ) -> None:
+        self.loop = loop
+        self.servers = servers
+        self._listeners = listeners
+        self._is_allowed = is_allowed
+        self._let_in = let_in
+        self._at_work: list[Exchange] = []
+        loop.watch(listeners.udp.fileno(), lambda _events: self._take_udp())
+        loop.watch(listeners.tcp.fileno(), lambda _events: self._take_tcp())
+
+    def _take_udp(self) -> None:
+        while True:
+            try:
+                query, client = self._listeners.udp.recvfrom(_LARGEST)
+            except OSError:
+                return  # no more, or the network went down
+            self.ask(query, SOCK_DGRAM, self._sender(client))
+
+    def _sender(self, client: Any) -> Callable[[bytes], None]:
+        def send(answer: bytes) -> None:
+            try:
+                self._listeners.udp.sendto(answer, client)
+            except OSError:
+                pass  # it will ask again
+
+        return send
+
+    def _take_tcp(self) -> None:
+        try:
+            fd, _address = self._listeners.tcp._accept()  # type: ignore[attr-defined]  # of _socket, without socket
+        except OSError:
+            return
+        connection = socket(AF_INET, SOCK_STREAM, 0, fd)
+        connection.setblocking(False)
+        Stream(self, connection)
+
+    def ask(self, query: bytes, kind: int, answer: Callable[[bytes], None]) -> None:
+        """Have a query answered, unless it is none."""
+        try:
+            question = dns.Question(query)
+        except ValueError:
+            return
+        if dns.is_response(query):
+            return
+        if not self._is_allowed(question.name):
+            answer(dns.refusal(query))
+            return
+        if len(self._at_work) >= _MOST_AT_ONCE:
+            self._at_work[0].give_up()
+        self._at_work.append(Exchange(self, query, question, kind, answer))
+
+    def done(self, exchange: Exchange, message: bytes | None, answer: Callable[[bytes], None]) -> None:
+        """An exchange has ended, with a message of a server's or without."""
+        if exchange in self._at_work:
+            self._at_work.remove(exchange)
+        if message is None:
+            answer(dns.failure(exchange.query))
+            return
+        try:
+            self._let_in(exchange.question.name, dns.addresses(message))
+        except (ValueError, OSError):
+            answer(dns.failure(exchange.query))
+            return
+        answer(dns.with_id(message, exchange.question.id))
+
+
+class Exchange:
+    """One question on its way to the servers, one after the other."""
+
+    def __init__(
+        self, resolver: Resolver, query: bytes, question: dns.Question, kind: int, answer: Callable[[bytes], None]
+    ) -> None:
+        self.query = query
+        self.question = question
+        self._resolver = resolver
+        self._kind = kind
+        self._answer = answer
+        self._id = int.from_bytes(os.urandom(2), "big")
+        self._servers = list(resolver.servers)
+        self._socket: socket | None = None
+        self._received = b""
+        self._timer: Timer | None = None
+        self._ask_next()
+
+    def _ask_next(self) -> None:
+        self._leave()
+        if not self._servers:
+            self._resolver.done(self, None, self._answer)
+            return
+        server = self._servers.pop(0)
+        seconds = _ANSWERED_WITHIN_S if self._kind == SOCK_DGRAM else _TCP_WITHIN_S
+        self._timer = self._resolver.loop.call_after(seconds, self._ask_next)
+        try:
+            made = socket(AF_INET6 if ":" in server else AF_INET, self._kind | SOCK_NONBLOCK | SOCK_CLOEXEC)
+        except OSError:
+            self._ask_next()
+            return
+        self._socket = made
+        try:
+            made.connect((server, _PORT))
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._ask_next()
+            return
+        self._resolver.loop.watch(made.fileno(), lambda _events: self._send(), WRITABLE)
+
+    def _send(self) -> None:
+        assert self._socket is not None  # noqa: S101 - it is what was watched
+        message = dns.with_id(self.query, self._id)
+        if self._kind == SOCK_STREAM:
+            message = len(message).to_bytes(2, "big") + message
+        try:
+            self._socket.send(message)  # a query always fits into the empty buffer
+        except OSError:
+            self._ask_next()
+            return
+        self._resolver.loop.watch(self._socket.fileno(), lambda _events: self._receive(), READABLE)
+
+    def _receive(self) -> None:
+        assert self._socket is not None  # noqa: S101 - it is what was watched
+        try:
+            data = self._socket.recv(_LARGEST)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._ask_next()
+            return
+        if self._kind == SOCK_DGRAM:
+            self._take(data)
+        elif not data:
+            self._ask_next()
+        else:
+            self._received += data
+            length = int.from_bytes(self._received[:2], "big")
+            if len(self._received) >= length + 2 > 2:
+                self._take(self._received[2 : length + 2])
+
+    def _take(self, message: bytes) -> None:
+        """A message of the server's; what answers something else may be somebody's forgery and is passed over."""
+        try:
+            question = dns.Question(message)
+        except ValueError:
+            return
+        asked = self.question
+        if dns.is_response(message) and (question.id, question.name, question.type) == (
+            self._id, asked.name, asked.type,
+        ):  # fmt: skip
+            self._leave()
+            self._resolver.done(self, message, self._answer)
+
+    def give_up(self) -> None:
+        """Answer that no server could be asked."""
+        self._servers.clear()
+        self._ask_next()
+
+    def _leave(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+        if self._socket is not None:
+            self._resolver.loop.unwatch(self._socket.fileno())
+            self._socket.close()
+            self._socket = None
+
+
+class Stream:
+    """A client that asks over TCP: one question at a time, until it is silent for too long."""
+
+    def __init__(self, resolver: Resolver, connection: socket) -> None:
+        self._resolver = resolver
+        self._connection = connection
+        self._received = b""
+        self._timer = resolver.loop.call_after(_TCP_WITHIN_S, self._close)
+        resolver.loop.watch(connection.fileno(), lambda _events: self._receive())
+
+    def _receive(self) -> None:
+        try:
+            data = self._connection.recv(_LARGEST)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._close()
+            return
+        self._received += data
+        length = int.from_bytes(self._received[:2], "big")
+        if len(self._received) >= length + 2 > 2:
+            query, self._received = self._received[2 : length + 2], b""
+            self._resolver.ask(query, SOCK_STREAM, self._answer)
+
+    def _answer(self, message: bytes) -> None:
+        if self._connection.fileno() < 0:
+            return
+        self._connection.setblocking(True)
+        self._connection.settimeout(_ANSWERED_WITHIN_S)
+        try:
+            self._connection.sendall(len(message).to_bytes(2, "big") + message)
+            self._connection.setblocking(False)
+        except OSError:
+            self._close()
+
+    def _close(self) -> None:
+        self._timer.cancel()
+        if self._connection.fileno() >= 0:
+            self._resolver.loop.unwatch(self._connection.fileno())
+            self._connection.close()
