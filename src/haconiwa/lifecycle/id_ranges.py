@@ -11,9 +11,10 @@ import fcntl
 import os
 
 from haconiwa.errors import HostError
+from haconiwa.host.descriptors import write_beside
 from haconiwa.host.paths import lib_dir, subid_file
 from haconiwa.host.subids import line_to_add, own_names, shown_owner, subid_ranges
-from haconiwa.lifecycle.state import list_states, live_status, write_beside
+from haconiwa.lifecycle.state import list_states, live_status
 from haconiwa.spec.model import IdMapping
 from haconiwa.spec.record import Record, replace
 
