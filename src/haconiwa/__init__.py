@@ -11,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from haconiwa.dsl.builder import Container, define
     from haconiwa.dsl.defaults import configure
+    from haconiwa.dsl.seccomp import arg
     from haconiwa.errors import (
         BuildError,
         ConfigError,
@@ -20,17 +21,20 @@ if TYPE_CHECKING:
         HostError,
         InternalError,
     )
+    from haconiwa.lifecycle.notify import Call
     from haconiwa.supervisor.base import Barn, Base
 
 __all__ = [
-    "Barn", "Base", "BuildError", "ConfigError", "Container", "ContainerError", "HaconiwaError", "HookError",
-    "HostError", "InternalError", "__version__", "configure", "define",
+    "Barn", "Base", "BuildError", "Call", "ConfigError", "Container", "ContainerError", "HaconiwaError", "HookError",
+    "HostError", "InternalError", "__version__", "arg", "configure", "define",
 ]  # fmt: skip
 
 _MODULES = {
     "Barn": "haconiwa.supervisor.base",
     "Base": "haconiwa.supervisor.base",
+    "Call": "haconiwa.lifecycle.notify",
     "Container": "haconiwa.dsl.builder",
+    "arg": "haconiwa.dsl.seccomp",
     "configure": "haconiwa.dsl.defaults",
     "define": "haconiwa.dsl.builder",
 }

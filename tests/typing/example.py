@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import assert_type
 
-from haconiwa import Barn, Base, Container, define
+from haconiwa import Barn, Base, Call, Container, arg, define
 
 CALLS = {"ticks": 0}
 
@@ -30,6 +30,20 @@ def hardened(c: Container) -> None:
         v2.assign_only = True
         del c.cgroup["io.max"]
     c.cgroup_name = "typed-groups"
+    c.seccomp.profile = "default"
+    with c.seccomp.filter(default="errno", code="ENOSYS") as rule:
+        rule.kill("keyctl", "add_key")
+        rule.errno("socket", code="EAFNOSUPPORT", when=arg(0) == 17)
+        rule.trap("ioctl", when=[arg(1) & 0xFFFFFFFF == 0x5412, arg(0) < 3])
+        rule.trace("ptrace", message=7)
+        rule.log("chmod")
+        rule.allow("execve", "execveat")
+
+        @rule.notify("mkdir")
+        def told(call: Call) -> int | str:
+            return "EPERM" if call.read_string(call.args[0]) else 0
+
+        rule.notify("rmdir", handler=told, when=arg(0) != 0)
 
 
 with define() as config:

@@ -51,8 +51,9 @@ def test_the_examples_load(name: str, tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_every_setting_is_in_an_example() -> None:
     from haconiwa.dsl.builder import Definition
+    from haconiwa.dsl.seccomp import Filter
     from haconiwa.dsl.sections import SECTIONS
 
     text = "".join((FOLDER / name).read_text() for name in ("example.py", "barn.py"))
-    names = {name for kind in (Definition, *SECTIONS) for name in dir(kind) if not name.startswith("_")}
+    names = {name for kind in (Definition, Filter, *SECTIONS) for name in dir(kind) if not name.startswith("_")}
     assert sorted(name for name in names if name not in text) == []

@@ -13,7 +13,7 @@ _FILE = """\
 #
 # A haco file: it describes a container, in Python. Made by "haconiwa new"; see what start would do with
 # "haconiwa plan", and whether all is right with "haconiwa check". Options that are commented out are rarer.
-from haconiwa import Barn, Base, define
+from haconiwa import Barn, Base, arg, define
 
 with define() as config:
     # ------------------------------------------------------------------------------------------------- what runs
@@ -158,6 +158,12 @@ with define() as config:
     #config.capabilities.reset_to_privileged()
     # No program gains privileges by exec: sudo and ping do not work.
     #config.no_new_privs = True
+    # System calls: a profile like Docker's is in force; "unconfined" is none, "profile.json" one in Docker's form.
+    #config.seccomp.profile = "default"
+    # On top of it, the first rule that fits decides; default= is for all other calls.
+    #with config.seccomp.filter(default="allow") as rule:
+    #    rule.errno("chmod", "fchmod", "fchmodat", code="EPERM")
+    #    rule.kill("socket", when=arg(0) == 17)
     # With the first rule only that may be reached which a rule allows; paths are those inside, ports TCP.
     #config.landlock.allow_read("/etc", "/proc")
     #config.landlock.allow_execute("/usr", "/bin", "/lib")

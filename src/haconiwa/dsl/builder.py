@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from haconiwa.dsl.loading import Loading
     from haconiwa.dsl.network import Network
     from haconiwa.dsl.paths import StrPath
+    from haconiwa.dsl.seccomp import Seccomp
     from haconiwa.errors import Where
     from haconiwa.spec.names import LogLevel, PersonalityName, ReloadWord
 
@@ -257,6 +258,13 @@ class Container(HookSettings, MountSettings):
         from haconiwa.dsl.network import Network  # most containers have none of their own
 
         return self._section_of(Network)
+
+    @property
+    def seccomp(self) -> Seccomp:
+        """Which system calls it may make."""
+        from haconiwa.dsl.seccomp import Seccomp
+
+        return self._section_of(Seccomp)
 
     @property
     def command(self) -> Command:

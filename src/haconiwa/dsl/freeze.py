@@ -24,6 +24,7 @@ from haconiwa.spec.model import (
 )
 from haconiwa.spec.names import STRATEGIES
 from haconiwa.spec.record import replace
+from haconiwa.spec.seccomp import SeccompSpec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -118,6 +119,7 @@ def _container(container: Container, daemon: bool) -> ContainerSpec:
         oom_score_adj=container.oom_score_adj,
         umask=container.umask,
         personality=container.personality,
+        seccomp=_seccomp(container),
         session_leader=daemon or values.get("session_leader", False),
         hooks=tuple(hook for hook in _hooks(container) if hook.point not in BARN_POINTS),
         timers=tuple(values.get("timers", ())),
@@ -233,6 +235,13 @@ def _sysctls(container: Container) -> tuple[SysctlSpec, ...]:
 
     where = _where(container, "sysctl")
     return tuple(SysctlSpec(name=name, value=value, where=where) for name, value in container.sysctl.items())
+
+
+def _seccomp(container: Container) -> SeccompSpec:
+    privileged = _section(container, Capabilities).get("privileged", False)
+    if any(kind._section == "seccomp" for kind in container._sections):  # loaded only by those who use it
+        return container.seccomp._freeze(privileged=privileged)
+    return SeccompSpec(profile="unconfined") if privileged else SeccompSpec()
 
 
 def _bootstrap(container: Container) -> BootstrapSpec | None:

@@ -87,9 +87,10 @@ class Capabilities(Section):
             self._values["ambient"] = self._values.get("ambient", frozenset()) | added
 
     def reset_to_privileged(self) -> None:
-        """Allow everything, as for a program outside containers."""
+        """Allow everything, as for a program outside containers; there is no default seccomp profile either."""
         with Recording(self, "reset_to_privileged"):
             self._values["bounding"] = None
+            self._values["privileged"] = True
 
     def _with(self, added: frozenset[str]) -> frozenset[str] | None:
         bounding: frozenset[str] | None = self._values.get("bounding", frozenset(DEFAULT_CAPABILITIES))

@@ -6,6 +6,7 @@ from haconiwa.dsl import builder
 from haconiwa.dsl.landlock import Landlock
 from haconiwa.dsl.network import Network
 from haconiwa.dsl.node import Section
+from haconiwa.dsl.seccomp import Seccomp
 
-SECTIONS: tuple[type[Section], ...] = (*builder.SECTIONS, Landlock, Network)
+SECTIONS: tuple[type[Section], ...] = (*builder.SECTIONS, Landlock, Network, Seccomp)
 """The classes of all sections."""

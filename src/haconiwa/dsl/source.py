@@ -42,20 +42,36 @@ def read_source(file: str, trusted_uids: tuple[int, ...] = ()) -> Source:
     Raises:
         ConfigError: It cannot be read, others could have written it, or it is no text.
     """
+    real_file, data = read_trusted(file, trusted_uids, '"haconiwa new FILE" writes one')
+    _check_text(file, data)
+    return Source(file, real_file, data)
+
+
+def read_trusted(file: str, trusted_uids: tuple[int, ...] = (), missing_hint: str = "") -> tuple[str, bytes]:
+    """Open, check and read a file of at most `SIZE_MAX` bytes.
+
+    Args:
+        file: Host path; links are followed.
+        trusted_uids: Whose files are accepted besides root's and the caller's own.
+        missing_hint: What to do when there is none.
+
+    Returns:
+        Its path without links, and what it holds.
+
+    Raises:
+        ConfigError: It cannot be read, or others could have written it.
+    """
     try:
         # Without O_NONBLOCK the open of a FIFO would wait for a writer.
         fd = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except (OSError, ValueError) as error:
-        raise _unreadable(file, error) from None
+        raise _unreadable(file, error, missing_hint) from None
     try:
-        real_file = _check_opened(file, fd, trusted_uids)
-        data = _read(fd)
+        return _check_opened(file, fd, trusted_uids), _read(file, fd)
     except OSError as error:
         raise _unreadable(file, error) from None
     finally:
         os.close(fd)
-    _check_text(file, data)
-    return Source(file, real_file, data)
 
 
 def check_trusted(file: str, trusted_uids: tuple[int, ...] = ()) -> None:
@@ -72,12 +88,10 @@ def check_trusted(file: str, trusted_uids: tuple[int, ...] = ()) -> None:
     _check_folders(file, trusted_uids)
 
 
-def _unreadable(file: str, error: OSError | ValueError) -> ConfigError:
-    missing = isinstance(error, FileNotFoundError)
+def _unreadable(file: str, error: OSError | ValueError, missing_hint: str = "") -> ConfigError:
+    hint = missing_hint if isinstance(error, FileNotFoundError) else ""
     why = describe_errno(error.errno or 0) if isinstance(error, OSError) else "it has a NUL character"
-    return ConfigError(
-        Problem(f'cannot open "{file}": {why}', None, '"haconiwa new FILE" writes one' if missing else "")
-    )
+    return ConfigError(Problem(f'cannot open "{file}": {why}', None, hint))
 
 
 def _check_opened(file: str, fd: int, trusted_uids: tuple[int, ...]) -> str:
@@ -110,18 +124,18 @@ def _check_owner(path: str, status: os.stat_result, trusted_uids: tuple[int, ...
         raise ConfigError(Problem(f'others can write to "{path}" (mode {mode & 0o7777:04o})', None, "chmod go-w it"))
 
 
-def _read(fd: int) -> bytes:
+def _read(file: str, fd: int) -> bytes:
     parts = []
     size = 0
     while part := os.read(fd, SIZE_MAX + 1 - size):
         parts.append(part)
         size += len(part)
+    if size > SIZE_MAX:
+        raise ConfigError(f'"{file}" is larger than {SIZE_MAX} bytes')
     return b"".join(parts)
 
 
 def _check_text(file: str, data: bytes) -> None:
-    if len(data) > SIZE_MAX:
-        raise ConfigError(f'"{file}" is larger than {SIZE_MAX} bytes')
     if not data.strip():
         raise ConfigError(Problem(f'"{file}" is empty', None, '"haconiwa new FILE" writes a haco file'))
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):

@@ -56,15 +56,23 @@ class DropBounding(Step):
 
 
 class SetCapabilities(Step):
-    """Set permitted, effective, inheritable and ambient, and read them back."""
+    """Set permitted, effective, inheritable and ambient, and read them back.
 
-    __slots__ = ("ambient", "bounding", "count", "host_network", "named", "names")
+    Args:
+        capabilities: What the program gets.
+        host_network: The container has no net namespace of its own.
+        until_exec: Permitted besides to this process. The exec takes them away, because they are not in the bounding
+            set.
+    """
 
-    def __init__(self, capabilities: CapabilitiesSpec, host_network: bool = False) -> None:
+    __slots__ = ("ambient", "bounding", "count", "host_network", "named", "names", "until_exec")
+
+    def __init__(self, capabilities: CapabilitiesSpec, host_network: bool = False, until_exec: int = 0) -> None:
         super().__init__(INSIDE, capabilities.where)
         self.named = capabilities.named
         self.host_network = host_network
         self.bounding = bounding_mask(capabilities)
+        self.until_exec = until_exec
         self.ambient = to_mask(capabilities.ambient) & self.bounding
         self.count = last_cap() + 1
         self.names = "all" if capabilities.bounding is None else " ".join(sorted(capabilities.bounding)) or "none"
@@ -88,7 +96,7 @@ class SetCapabilities(Step):
 
     def execute(self, site: Site) -> None:
         _effective, permitted, _inheritable = capget()
-        keep = self.bounding & permitted
+        keep = (self.bounding | self.until_exec) & permitted
         wanted = (keep, keep, self.ambient & permitted)
         ambient_clear()
         capset(*wanted)
@@ -112,6 +120,12 @@ def plan_bounding(spec: ContainerSpec) -> list[Step]:
 
 
 def plan(spec: ContainerSpec) -> list[Step]:
-    """The step after the ids were changed."""
+    """The step after the ids were changed. To load seccomp filters takes a capability, or no_new_privs."""
     own_network = "net" in spec.namespaces or any(joined.type == "net" for joined in spec.joined_namespaces)
-    return [SetCapabilities(spec.capabilities, host_network=not own_network)]
+    to_load = to_mask(("sys_admin",)) if spec.seccomp.filters_calls and not spec.no_new_privs else 0
+    return [SetCapabilities(spec.capabilities, not own_network, to_load)]
+
+
+def plan_without_exec(spec: ContainerSpec) -> list[Step]:
+    """The step before a program that is a function of this process, which no exec takes anything from."""
+    return [SetCapabilities(spec.capabilities)]

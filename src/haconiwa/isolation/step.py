@@ -11,7 +11,7 @@ from haconiwa.errors import Where
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from haconiwa.errors import HaconiwaError
@@ -31,6 +31,25 @@ RUNNING = "running"
 PLACES = (SUPERVISOR, PARENT, CHILD, INSIDE, RUNNING)
 
 
+class Executable:
+    """A program that was found.
+
+    Attributes:
+        folder_fd: The folder that it is in.
+        path: To the file, whose last part is its name there and no link.
+        argv: Its arguments; of a script those for the interpreter, which is executed then.
+        environ: Its whole environment.
+    """
+
+    __slots__ = ("argv", "environ", "folder_fd", "path")
+
+    def __init__(self, folder_fd: int, path: str, argv: tuple[str, ...], environ: Mapping[str, str]) -> None:
+        self.folder_fd = folder_fd
+        self.path = path
+        self.argv = argv
+        self.environ = environ
+
+
 class Site:
     """What the steps of one start share. The child works on its own copy from the clone on.
 
@@ -45,6 +64,8 @@ class Site:
         tasks_fds: ``tasks`` files of its v1 groups, opened for writing.
         uid, gid, groups, home: Who the program runs as, once looked up.
         stdio_fds: What becomes the program's 0, 1 and 2.
+        program: What is executed, once it was found.
+        listener_fd: Tells of system calls that a function decides; -1 for none. For the supervisor.
         channel_fd: The connection between supervisor and child, each process's own end of it.
         terminal_socket: Where the terminal's master is sent to whoever relays it.
         report: Called with an error that does not stop the start.
@@ -71,6 +92,8 @@ class Site:
         self.groups: tuple[int, ...] = ()
         self.home = "/"
         self.stdio_fds: tuple[int, int, int] = (0, 1, 2)
+        self.program: Executable | None = None
+        self.listener_fd = -1
         self.channel_fd = -1
         self.terminal_socket: socket | None = None
         self.report: Callable[[HaconiwaError], None] = lambda _error: None

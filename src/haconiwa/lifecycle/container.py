@@ -7,11 +7,12 @@ import os
 import select
 import sys
 import time
-from _socket import AF_UNIX, SOCK_SEQPACKET, socketpair
+from _socket import AF_UNIX, CMSG_SPACE, MSG_CMSG_CLOEXEC, SOCK_SEQPACKET, socketpair
 
 from haconiwa.errors import ContainerError, HaconiwaError
 from haconiwa.isolation.groups import kill_groups, oom_kills
 from haconiwa.isolation.namespaces import clone_flags
+from haconiwa.isolation.seccomp.filters import LISTENER
 from haconiwa.isolation.step import CHILD, INSIDE, PARENT, RUNNING, SUPERVISOR, Site, Step
 from haconiwa.kernel import signals as signal
 from haconiwa.kernel.process import clone3
@@ -21,11 +22,13 @@ from haconiwa.lifecycle.sync import FAILED, MESSAGE_SIZE, decode_failure, place_
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from _socket import socket
     from collections.abc import Callable
 
     from haconiwa.spec.model import ContainerSpec
 
 SIGNAL_BASE = 128
+_FD_SIZE = 4
 
 
 class StartInterrupted(ContainerError):
@@ -53,6 +56,7 @@ class Container:
         self._done: list[Step] = []
         self._trace_fd = trace_fd
         self._began = time.monotonic()
+        self._channel: socket | None = None
 
     def start(
         self,
@@ -75,6 +79,7 @@ class Container:
         sys.stdout.flush()
         sys.stderr.flush()
         parent_end, child_end = socketpair(AF_UNIX, SOCK_SEQPACKET)
+        self._channel = parent_end
         self.site.channel_fd = parent_end.fileno()
         try:
             self._clone(child_end.fileno())
@@ -91,6 +96,7 @@ class Container:
         finally:
             child_end.close()
             parent_end.close()
+            self._channel = None
             self.site.channel_fd = -1
 
     def run_started_hooks(self) -> None:
@@ -136,14 +142,9 @@ class Container:
 
     def _expect(self, expected: bytes, wake_fd: int, is_interrupted: Callable[[], bool] | None) -> None:
         """Wait for a message of the child's; the empty one is the end of the connection."""
-        poll = select.poll()
-        poll.register(self.site.channel_fd, select.POLLIN)
-        if wake_fd >= 0:
-            poll.register(wake_fd, select.POLLIN)
-        while self.site.channel_fd not in [fd for fd, _event in poll.poll()]:
-            if is_interrupted is None or is_interrupted():
-                raise StartInterrupted("the start was interrupted", subject=self.spec.name)
-        message = os.read(self.site.channel_fd, MESSAGE_SIZE)
+        message = self._next_message(wake_fd, is_interrupted)
+        if message == LISTENER:
+            message = self._next_message(wake_fd, is_interrupted)
         if message.startswith(FAILED):
             inner = [step for step in self._steps if step.place in (CHILD, INSIDE)]
             raise decode_failure(message, inner, self.spec.name)
@@ -156,6 +157,20 @@ class Container:
                 subject=self.spec.name,
                 hint="its memory limit leaves no room for a start: raise it" if starved else "",
             )
+
+    def _next_message(self, wake_fd: int, is_interrupted: Callable[[], bool] | None) -> bytes:
+        poll = select.poll()
+        poll.register(self.site.channel_fd, select.POLLIN)
+        if wake_fd >= 0:
+            poll.register(wake_fd, select.POLLIN)
+        while self.site.channel_fd not in [fd for fd, _event in poll.poll()]:
+            if is_interrupted is None or is_interrupted():
+                raise StartInterrupted("the start was interrupted", subject=self.spec.name)
+        assert self._channel is not None  # noqa: S101 - its descriptor is what was polled
+        message, passed, _flags, _address = self._channel.recvmsg(MESSAGE_SIZE, CMSG_SPACE(_FD_SIZE), MSG_CMSG_CLOEXEC)
+        for _level, _kind, fd_bytes in passed:
+            self.site.listener_fd = int.from_bytes(fd_bytes[:_FD_SIZE], sys.byteorder)
+        return message
 
     def _give_up(self) -> None:
         if self.pidfd >= 0 and self.exit_status is None:
@@ -189,7 +204,8 @@ class Container:
 
     def describe_exit(self) -> str:
         """How the program ended, as in our messages: ``exited(0)`` or ``signaled(9)``."""
-        return f"signaled({self.exit_signal})" if self.exit_signal else f"exited({self.exit_status})"
+        by_seccomp = ", by seccomp" if self.exit_signal == signal.SIGSYS and self.spec.seccomp.filters_calls else ""
+        return f"signaled({self.exit_signal}){by_seccomp}" if self.exit_signal else f"exited({self.exit_status})"
 
     def clean_up(self) -> None:
         """Undo every step that was begun, in reverse; what else is in the groups without a pid namespace is killed."""
@@ -198,12 +214,12 @@ class Container:
         for step in reversed(self._done):
             step.undo(self.site)
         self._done.clear()
-        for fd in (*self.site.trees.values(), *self.site.tasks_fds, self.site.cgroup_fd):
+        for fd in (*self.site.trees.values(), *self.site.tasks_fds, self.site.cgroup_fd, self.site.listener_fd):
             if fd >= 0:
                 os.close(fd)
         self.site.trees.clear()
         self.site.tasks_fds.clear()
-        self.site.cgroup_fd = -1
+        self.site.cgroup_fd = self.site.listener_fd = -1
 
     def _trace(self, step: Step) -> None:
         if self._trace_fd >= 0:

@@ -20,11 +20,12 @@ from haconiwa.isolation import (
     terminal,
     uts,
 )
+from haconiwa.isolation.seccomp import filters
 from haconiwa.isolation.step import PARENT, PLACES, Step
 from haconiwa.lifecycle import hooks
 from haconiwa.lifecycle.confine import plan_confinement, plan_label
 from haconiwa.lifecycle.imports import KeepTimeZone, RefuseImports
-from haconiwa.lifecycle.program import ExecuteProgram, HandOver
+from haconiwa.lifecycle.program import ExecuteProgram, FindProgram, HandOver
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,13 +48,13 @@ def plan_start(
         hierarchies: The host's cgroup hierarchies.
         daemon: Its streams lead to files.
         term: The caller's TERM, for a program that gets a terminal.
-        program: The last step; None executes the spec's `init_command`.
+        program: A step that is the program itself; None executes the spec's `init_command`.
 
     Raises:
         ConfigError: Something that only shows when the steps are made.
     """
-    last = program or ExecuteProgram((spec.init_command,), spec.environ, term)
-    steps = [*_on_the_host(spec, hierarchies), *_in_the_child(spec), *_in_the_new_root(spec), last]
+    steps = [*_on_the_host(spec, hierarchies), *_in_the_child(spec), *_in_the_new_root(spec)]
+    steps += _program(spec, term) if program is None else _function(spec, program)
     if daemon:
         from haconiwa.isolation import stdio
 
@@ -122,7 +123,6 @@ def _in_the_new_root(spec: ContainerSpec) -> list[Step]:
         *rootfs.plan_workdir(spec),
         *plan_label(spec),
         *rlimits.plan(spec),
-        HandOver(),
     ]
 
 
@@ -139,6 +139,16 @@ def _network(spec: ContainerSpec) -> tuple[list[Step], list[Step], list[Step]]:
         [*steps.plan_connecting(spec, spec.network), *created, *steps.plan_telling(spec, spec.network)],
         [*shared_network.plan_entering(spec.network), *steps.plan_waiting(spec, spec.network)],
     )
+
+
+def _program(spec: ContainerSpec, term: str | None) -> list[Step]:
+    programs = (spec.init_command,)
+    find = FindProgram(programs, spec.environ, term)
+    return [find, HandOver(), *filters.plan(spec), ExecuteProgram(programs)]
+
+
+def _function(spec: ContainerSpec, call: Step) -> list[Step]:
+    return [HandOver(), *filters.plan(spec), *capabilities.plan_without_exec(spec), call]
 
 
 def _sysctls(spec: ContainerSpec) -> list[Step]:

@@ -12,7 +12,7 @@ import os
 import stat
 
 from haconiwa.errors import EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, ContainerError, describe_errno
-from haconiwa.isolation.step import INSIDE, Site, Step
+from haconiwa.isolation.step import INSIDE, Executable, Site, Step
 from haconiwa.isolation.trees import AT_FDCWD
 from haconiwa.kernel.files import CLOSE_RANGE, MAX_FD, PROC_SUPER_MAGIC, RESOLVE, close_range, fstatfs, openat2
 from haconiwa.kernel.process import execveat
@@ -30,6 +30,7 @@ EXECUTE = b"X"
 """The supervisor lets it go on."""
 _AT_SYMLINK_NOFOLLOW = 0x100
 _MOST_LINKS = 40  # as the kernel's MAXSYMLINKS
+_NO_INTERPRETER = "its interpreter or loader is missing"
 _SCRIPT_DEPTH = 5  # the kernel follows that many interpreter lines, then ELOOP
 
 
@@ -48,31 +49,33 @@ def candidates(program: str, path: str) -> list[str]:
     return [f"{folder or '.'}/{program}" for folder in path.split(":")] if program else []
 
 
-def execute_file(path: str, argv: tuple[str, ...], environ: Mapping[str, str], depth: int = _SCRIPT_DEPTH) -> NoReturn:
-    """Execute one file, and nothing that a magic link leads to.
+def find_file(path: str, argv: tuple[str, ...], environ: Mapping[str, str], depth: int = _SCRIPT_DEPTH) -> Executable:
+    """Find out what to execute for one file, which is nothing that a magic link leads to.
 
-    What is looked up here is what the kernel executes, however a hostile process inside swaps files meanwhile: the
-    kernel follows no link any more, and executes no script through a close-on-exec descriptor, so the interpreter of a
-    script is executed in the same way. Nor does it hand such a file to the interpreter that binfmt_misc names for it,
-    which has to find it by its path; then the path is executed, whose last part still may not be a link.
+    What is found here is what the kernel executes, however a hostile process inside swaps files meanwhile: the kernel
+    follows no link any more, and executes no script through a close-on-exec descriptor, so the interpreter of a script
+    is found in the same way.
 
     Raises:
         OSError: As execve(2); ELOOP for a magic link.
     """
     folder_fd, real_path = _locate(path)
     name = os.path.basename(real_path)
+    kept = False
     try:
-        execveat(folder_fd, name, argv, environ, _AT_SYMLINK_NOFOLLOW)
-    except FileNotFoundError:
+        if not os.access(name, os.X_OK, dir_fd=folder_fd, effective_ids=True, follow_symlinks=False):
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
         head = _head(folder_fd, name)
-        if not head.startswith(b"#!"):
-            execveat(AT_FDCWD, real_path, argv, environ, _AT_SYMLINK_NOFOLLOW)
+        kept = not head.startswith(b"#!")
     finally:
-        os.close(folder_fd)
+        if not kept:
+            os.close(folder_fd)
+    if kept:
+        return Executable(folder_fd, real_path, argv, environ)
     if not depth:
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
     interpreter, *options = _interpreter_line(head)
-    execute_file(interpreter, (interpreter, *options, path, *argv[1:]), environ, depth - 1)
+    return find_file(interpreter, (interpreter, *options, path, *argv[1:]), environ, depth - 1)
 
 
 def _locate(path: str) -> tuple[int, str]:
@@ -101,8 +104,12 @@ def _locate(path: str) -> tuple[int, str]:
 
 
 def _head(folder_fd: int, name: str) -> bytes:
+    """The beginning of a file; of one that may be executed but not read nothing, since a script must be readable."""
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW
-    fd = openat2(folder_fd, name, flags, resolve=RESOLVE.NO_MAGICLINKS)
+    try:
+        fd = openat2(folder_fd, name, flags, resolve=RESOLVE.NO_MAGICLINKS)
+    except PermissionError:
+        return b""
     try:
         return os.read(fd, 256)
     finally:
@@ -118,8 +125,8 @@ def _interpreter_line(head: bytes) -> list[str]:
     return [os.fsdecode(word) for word in (interpreter, option.lstrip(b" ")) if word]
 
 
-def execute(argv: tuple[str, ...], environ: Mapping[str, str]) -> NoReturn:
-    """Replace this process by the program.
+def find(argv: tuple[str, ...], environ: Mapping[str, str]) -> Executable:
+    """Find a program.
 
     Raises:
         ContainerError: With exit status 127 when there is no such command, 126 when it cannot be executed.
@@ -127,12 +134,12 @@ def execute(argv: tuple[str, ...], environ: Mapping[str, str]) -> NoReturn:
     failure = errno.ENOENT
     for path in candidates(argv[0], environ.get("PATH", DEFAULT_PATH)):
         try:
-            execute_file(path, argv, environ)
+            return find_file(path, argv, environ)
         except OSError as error:
             if error.errno not in (errno.ENOENT, errno.ENOTDIR):
                 failure = error.errno or errno.EACCES
             elif _exists(path):
-                raise _cannot_execute(argv[0], errno.ENOENT, "its interpreter or loader is missing") from None
+                raise _cannot_execute(argv[0], errno.ENOENT, _NO_INTERPRETER) from None
             if failure not in (errno.ENOENT, errno.EACCES):
                 break
         except ValueError as error:
@@ -173,8 +180,10 @@ class HandOver(Step):
             os._exit(EXIT_NOT_EXECUTABLE)  # the supervisor gave up or is gone
 
 
-class ExecuteProgram(Step):
-    """Replace this process by the container's program, with no descriptor above 2.
+class FindProgram(Step):
+    """Find the container's program, with nothing open but what is needed to execute it.
+
+    It is looked for before system calls are filtered, so that a filter need not allow what that takes.
 
     Args:
         programs: The argv to execute; of several the first that exists.
@@ -191,7 +200,7 @@ class ExecuteProgram(Step):
         self.term = term
 
     def describe(self) -> str:
-        return f"execute {' or '.join(' '.join(argv) for argv in self.programs)}"
+        return f"find {' or '.join(argv[0] for argv in self.programs)}"
 
     def execute(self, site: Site) -> None:
         environ = environment(self.environ, site.home, self.term if site.terminal_socket else None)
@@ -199,11 +208,54 @@ class ExecuteProgram(Step):
         *others, last = self.programs
         for argv in others:
             try:
-                execute(argv, environ)
+                site.program = find(argv, environ)
+                return
             except ContainerError as error:
                 if error.exit_status != EXIT_NOT_FOUND:
                     raise
-        execute(last, environ)
+        site.program = find(last, environ)
+
+
+class ExecuteProgram(Step):
+    """Replace this process by the container's program.
+
+    Args:
+        programs: As `FindProgram` looks for.
+    """
+
+    __slots__ = ("programs",)
+
+    def __init__(self, programs: tuple[tuple[str, ...], ...]) -> None:
+        super().__init__(INSIDE)
+        self.programs = programs
+
+    def describe(self) -> str:
+        return f"execute {' or '.join(' '.join(argv) for argv in self.programs)}"
+
+    def execute(self, site: Site) -> None:
+        found = site.program
+        assert found is not None  # noqa: S101 - it was found in the step before
+        try:
+            _execute(found)
+        except OSError as error:
+            number = error.errno or errno.EACCES
+            words = _NO_INTERPRETER if number == errno.ENOENT else ""
+        except ValueError as error:
+            number, words = errno.EINVAL, str(error)
+        raise _cannot_execute(self.programs[-1][0], number, words)
+
+
+def _execute(found: Executable) -> NoReturn:
+    """Execute it by the folder that it is in.
+
+    The kernel does not hand such a file to the interpreter that binfmt_misc names for it, which has to find it by its
+    path; then the path is executed, whose last part still may not be a link.
+    """
+    name = os.path.basename(found.path)
+    try:
+        execveat(found.folder_fd, name, found.argv, found.environ, _AT_SYMLINK_NOFOLLOW)
+    except FileNotFoundError:
+        execveat(AT_FDCWD, found.path, found.argv, found.environ, _AT_SYMLINK_NOFOLLOW)
 
 
 def _close_all_but(channel_fd: int) -> None:

@@ -8,7 +8,9 @@
                           ◀──────────── ``T`` with the terminal's master (to whoever relays it)
                                               … steps inside the new root
                           ◀──────────── ``R`` ready: only the exec is left
-    record the state, ``X`` ───────────────▶  execve
+    record the state, ``X`` ───────────────▶  load the seccomp filters
+                          ◀──────────── ``L`` with a listener, if functions decide system calls
+                                              execve
                           ◀──────────── end of file: the exec succeeded (close-on-exec)
                           ◀──────────── ``E`` at any time: a step failed, as data
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from haconiwa.errors import Where
 from haconiwa.spec.record import Record
+from haconiwa.spec.seccomp import SeccompSpec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -291,6 +292,7 @@ class ContainerSpec(Record):
     rlimits: tuple[RlimitSpec, ...] = ()
     capabilities: CapabilitiesSpec = CapabilitiesSpec()
     no_new_privs: bool = False
+    seccomp: SeccompSpec = SeccompSpec()
     persisted_namespaces: tuple[PersistedNamespace, ...] = ()
     time_offsets: TimeOffsets | None = None
     apparmor: str | None = None

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from haconiwa.errors import Problem
 from haconiwa.spec.names import REQUIRED_OPTIONS, STRATEGIES
+from haconiwa.spec.seccomp import NOT_TOLD, forbids
 from haconiwa.spec.values import show
 
 TYPE_CHECKING = False
@@ -272,7 +273,25 @@ def check_control_groups(container: ContainerSpec) -> Iterator[Problem]:
         yield from check_cgroup(container.cgroup)
 
 
+def check_seccomp(container: ContainerSpec) -> Iterator[Problem]:
+    """The container's program can be started under each filter, and the supervisor can be told of calls."""
+    told = [rule for each in container.seccomp.filters for rule in each.rules if rule.action == "notify"]
+    for rule in told:
+        for name in set(rule.names).intersection(NOT_TOLD):
+            what = f'seccomp.filter.notify: "{name}" is made on the way to the container\'s program'
+            yield Problem(what, rule.where, "it cannot wait for the supervisor then")
+    tellers = [each for each in container.seccomp.filters if any(rule in told for rule in each.rules)]
+    if len(tellers) > 1:
+        yield Problem("seccomp.filter: a second filter with notify, the kernel takes one", tellers[1].where)
+    for each in container.seccomp.filters:
+        start = "execveat" if any("execveat" in rule.names for rule in each.rules) else "execve"
+        if forbids(each, start):
+            what = f'seccomp.filter: forbids "{start}", so that the container\'s own program cannot be started'
+            yield Problem(what, each.where, 'allow("execve", "execveat")')
+
+
 CHECKS = (
+    check_seccomp,
     check_host_names,
     check_needs_root,
     check_bootstrap,

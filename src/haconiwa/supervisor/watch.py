@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from haconiwa.errors import HookError
-from haconiwa.host.loop import Timer
+from haconiwa.host.loop import READABLE, Timer
 from haconiwa.kernel import signals as signal
 from haconiwa.lifecycle.hooks import call_function, function_name
 from haconiwa.lifecycle.stop import heeds
@@ -50,6 +50,7 @@ class Watch:
         collect_from_now_on()
         self._loop.watch(self._container.pidfd, lambda _events: self._ended())
         timers = [AsyncHook(timer, self._base, self._loop, self._supervisor.report) for timer in self._spec.timers]
+        self._let_functions_decide()
         self._base._on_stop(lambda: self._supervisor.stop("a hook"))
         watched = self._container.site.watched
         for fd, callback in watched.items():
@@ -62,10 +63,21 @@ class Watch:
             self._loop.unwatch(fd)
         if self._stopping:
             self._stopping.cancel()
+        self._loop.unwatch(self._container.site.listener_fd)
         return self._container.exit_status or 0
 
     def _watch(self, fd: int, callback: Callable[[], bool]) -> None:
         self._loop.watch(fd, lambda _events: None if callback() else self._loop.unwatch(fd))
+
+    def _let_functions_decide(self) -> None:
+        """Answer the system calls that the haco file has functions for, until nobody is left who could make one."""
+        fd = self._container.site.listener_fd
+        if fd < 0:
+            return
+        from haconiwa.lifecycle.notify import Decider
+
+        decider = Decider(fd, self._spec.seccomp, self._supervisor.report)
+        self._loop.watch(fd, lambda events: decider.decide() if events & READABLE else self._loop.unwatch(fd))
 
     def _ended(self) -> None:
         self._loop.unwatch(self._container.pidfd)

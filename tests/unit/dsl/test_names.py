@@ -28,7 +28,8 @@ RECORDED = [
     ("c.daemonize = True", "daemonize: is called, not assigned; write daemonize(…)"),
     ("c.namespace.unshare = 'pid'", "namespace.unshare: is called, not assigned; write namespace.unshare(…)"),
     ("c.namespace = {}", "namespace: is a section and cannot be assigned; set what is in it"),
-    ("c.seccomp = 'x'", "seccomp: this version of haconiwa does not have it yet"),
+    ("c.seccomp = 'x'", "seccomp: is a section and cannot be assigned; set what is in it"),
+    ("c.checkpoint = 'x'", "checkpoint: this version of haconiwa does not have it yet"),
     ("c.bootstrap.toool = 'x'", 'unknown name "bootstrap.toool"; did you mean "tool"?'),
     ("del c.name", "name: cannot be deleted"),
     ("del c.zzz", "zzz: cannot be deleted"),
@@ -79,9 +80,10 @@ def test_a_later_name_does_not_exist_yet() -> None:
 
 def test_hasattr_tells_and_does_not_stop(load: Load) -> None:
     text = (
-        "from haconiwa import define\nc = define()\nc.metadata = {n: str(hasattr(c, n)) for n in ('seccomp', 'uid')}\n"
+        "from haconiwa import define\nc = define()\n"
+        "c.metadata = {n: str(hasattr(c, n)) for n in ('checkpoint', 'uid')}\n"
     )
-    assert load(text).containers[0].metadata == {"seccomp": "False", "uid": "True"}
+    assert load(text).containers[0].metadata == {"checkpoint": "False", "uid": "True"}
 
 
 def test_builders_can_be_shown_and_compared(load: Load) -> None:

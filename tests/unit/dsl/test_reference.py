@@ -11,6 +11,7 @@ import pytest
 from haconiwa.dsl.builder import Definition
 from haconiwa.dsl.defaults import Configuration
 from haconiwa.dsl.load import load_defaults
+from haconiwa.dsl.seccomp import Filter
 from haconiwa.dsl.sections import SECTIONS
 from haconiwa.spec.model import HOOK_POINTS, BarnSpec
 
@@ -19,7 +20,7 @@ BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 NAMED = set(re.findall(r"[a-z_][a-z_0-9]+", PAGE))
 
 
-@pytest.mark.parametrize("kind", [Definition, *SECTIONS, Configuration])
+@pytest.mark.parametrize("kind", [Definition, Filter, *SECTIONS, Configuration])
 def test_every_setting_is_named(kind: type) -> None:
     assert sorted(name for name in dir(kind) if not name.startswith("_") and name not in NAMED) == []
 
@@ -29,7 +30,7 @@ def test_every_hook_point_is_named() -> None:
 
 
 def test_what_is_called_exists() -> None:
-    sections = {kind._section: kind for kind in SECTIONS}
+    sections = {kind._section: kind for kind in SECTIONS} | {"rule": Filter}
     for section, name in re.findall(r"`(?:(\w+)\.)?([a-z_]+)\(", PAGE):
         if section not in ("", "config", "barn", "c"):
             assert hasattr(sections[section], name), f"{section}.{name}"

@@ -32,5 +32,5 @@ def test_where_a_program_is_looked_for(program: str, path: str, paths: list[str]
 
 
 def test_description_names_every_program() -> None:
-    step = ExecuteProgram((("/bin/bash", "-l"), ("/bin/sh",)), {}, None)
+    step = ExecuteProgram((("/bin/bash", "-l"), ("/bin/sh",)))
     assert step.describe() == "execute /bin/bash -l or /bin/sh"
