@@ -15,11 +15,14 @@ from collections.abc import Callable
 
 PROGRAMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "busybox": ("busybox", ("busybox-static",)),
+    "dnsmasq": ("dnsmasq", ("dnsmasq-base",)),
+    "dot": ("dot", ("graphviz",)),
     "debootstrap": ("debootstrap", ("debootstrap",)),
     "gcc": ("gcc", ("gcc", "libc6-dev")),
     "git": ("git", ("git",)),
     "ip": ("ip", ("iproute2",)),
     "kmod": ("depmod", ("kmod",)),
+    "nft": ("nft", ("nftables",)),
     "lxc": ("lxc-create", ("lxc", "lxc-templates")),
     "ps": ("ps", ("procps",)),
     "mksquashfs": ("mksquashfs", ("squashfs-tools",)),
@@ -107,6 +110,7 @@ FEATURES: dict[str, Callable[[], bool]] = {
     "binfmt_misc": lambda: _succeeds("unshare", "-Urm", "mount", "-t", "binfmt_misc", "x", "/mnt"),
     "netns": lambda: _unshares("--net"),
     "idmapped_tmpfs": lambda: _linux() >= (6, 3),
+    "bridge": lambda: _succeeds("unshare", "--net", "ip", "link", "add", "type", "bridge"),
     "cgroup1": _has_cgroup1,
     "cgroup_bpf": _has_cgroup_bpf,
     "cgroup2": lambda: _mounted_at("/sys/fs/cgroup", "cgroup2"),
