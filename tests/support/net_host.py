@@ -18,7 +18,7 @@ HOST, LAN = "192.0.2.1", "192.0.2.2"
 HOST6, LAN6 = "2001:db8::1", "2001:db8::2"
 
 _HOLD = """\
-mount --make-rprivate / && mount -t sysfs sysfs /sys && mount -t tmpfs tmpfs /run && ip link set lo up &&
+mount --make-rprivate / && mount -t tmpfs tmpfs /run && ip link set lo up &&
 echo 1 > /proc/sys/net/ipv6/conf/default/accept_ra && echo ready && exec cat
 """
 _WRAPPER = """\
