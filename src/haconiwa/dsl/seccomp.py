@@ -264,7 +264,7 @@ def _profile(value: object) -> tuple[str, str]:
         words = " ".join(PROFILES)
         raise Refused(error.what, error.hint or f"a file, or one of {words}") from None
     except UnicodeDecodeError:
-        raise Refused(f"{show(path)} is not in UTF-8") from None
+        raise Refused(f'"{path}" is not in UTF-8') from None
 
 
 def _listed(when: object) -> Sequence[object]:

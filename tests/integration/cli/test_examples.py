@@ -82,3 +82,12 @@ def test_busybox(example: Path, haconiwa: Program, busybox_root: Path) -> None:
     done = haconiwa("start", "-b", file, "--", "sh", "-c", script)
     assert done.stdout.split("\n")[:3] == ["65534", "read-only", "1"]
     assert "CapEff:\t0000000000000000" in done.stdout
+
+
+@pytest.mark.requires("root")
+def test_seccomp(example: Path, haconiwa: Program) -> None:
+    done = haconiwa("start", "-b", "--quiet", example / "seccomp.haco", expect=1)
+    assert done.stdout.split() == ["garden"]
+    assert re.findall(r"may \d+ make (\S+)\?", done.stderr) == ["/tmp/garden", "/tmp/secret"]
+    for words in ("Permission denied", "Read-only file system", "unshare failed: Operation not permitted"):
+        assert words in done.stderr

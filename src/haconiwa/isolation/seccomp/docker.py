@@ -20,7 +20,7 @@ from haconiwa.spec.values import show, suggestion
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
     from haconiwa.spec.seccomp import Comparison
@@ -152,7 +152,7 @@ class _Reader:
     def _refuse(self, place: str, what: str) -> None:
         self.problems.append(f"{place}: {what}" if place else what)
 
-    def _keys(self, value: object, place: str, known: list[str]) -> dict[str, Any]:
+    def _keys(self, value: object, place: str, known: Sequence[str]) -> dict[str, Any]:
         if not isinstance(value, dict):
             self._refuse(place, f"expected an object, not {show(value)}")
             return {}
@@ -217,7 +217,8 @@ class _Reader:
         for name in named:
             if not name.startswith("SCMP_ARCH_"):
                 self._refuse("", f"architectures: {show(name)} is none")
-        return (own, *(abi for abi in others if abi in {_ABIS.get(name) for name in named}))
+        asked = [_ABIS.get(name) for name in named]
+        return (own, *[abi for abi in others if abi in asked])
 
     def _flags(self, profile: dict[str, Any]) -> int:
         flags = 0
