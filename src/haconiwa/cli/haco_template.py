@@ -87,6 +87,8 @@ with define() as config:
     # File systems of its own: /proc, /sys, a private /dev with harmless nodes, terminals, shared memory.
     config.mount_independent("procfs", "sysfs", "devtmpfs", "devpts", "shm")
     #config.mount_independent("mqueue")
+    # Its own control groups, read-only.
+    #config.mount_independent("cgroup")
     # All devices of the host: only for containers that you trust.
     #config.mount_independent("devtmpfs", host=True)
     # One device more than the harmless ones: the same path on the host and inside.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from haconiwa.dsl.node import Node, Recording, Setting, refuse_later
+from haconiwa.dsl.node import Node, Recording, Setting
 from haconiwa.dsl.paths import RootPath, host_path, root_directory
 from haconiwa.spec.model import INDEPENDENT_MOUNTS, MountSpec
+from haconiwa.spec.record import replace
 from haconiwa.spec.values import Refused, boolean, inside, number, one_of, path_text, show, string, text, word
 
 TYPE_CHECKING = False
@@ -22,6 +23,7 @@ _PLACES = {
     "devpts": ("devpts", "/dev/pts"),
     "shm": ("shm", "/dev/shm"),
     "mqueue": ("mqueue", "/dev/mqueue"),
+    "cgroup": ("cgroup", "/sys/fs/cgroup"),
 }
 """Source and destination of each independent mount."""
 
@@ -132,24 +134,29 @@ class MountSettings(Node):
             found = device(path, type, major, minor, access, where)
             self._values.setdefault("devices", {})[found.path] = found
 
-    def mount_independent(self, *kinds: IndependentMount, host: bool = False) -> None:
+    def mount_independent(self, *kinds: IndependentMount, host: bool = False, readonly: bool = True) -> None:
         """Mount file systems of the container's own in their usual places. Implies the mount namespace.
 
         Args:
             kinds: procfs /proc, sysfs /sys (read-only), devtmpfs /dev (a private one with harmless nodes),
-                devpts /dev/pts, shm /dev/shm, mqueue /dev/mqueue.
+                devpts /dev/pts, shm /dev/shm, mqueue /dev/mqueue, cgroup /sys/fs/cgroup (the container's own
+                groups, and implies the cgroup namespace).
             host: With devtmpfs: the host's own /dev with all its devices.
+            readonly: With cgroup: False lets the container change its own groups, for service managers.
         """
         with Recording(self, "mount_independent") as where:
             if not kinds:
                 raise Refused("names no file system")
-            whole_dev = boolean(host)
-            if whole_dev and "devtmpfs" not in [string(kind) for kind in kinds]:
+            whole_dev, writable = boolean(host), not boolean(readonly)
+            names = [_independent(kind) for kind in kinds]
+            if whole_dev and "devtmpfs" not in names:
                 raise Refused("host= is for devtmpfs")
+            if writable and "cgroup" not in names:
+                raise Refused("readonly= is for cgroup")
             made: dict[str, MountSpec] = self._values.setdefault("independent", {})
-            for kind in kinds:
-                name = _independent(kind)
-                made[name] = _independent_mount(name, whole_dev and name == "devtmpfs", where)
+            for name in names:
+                mount = _independent_mount(name, whole_dev and name == "devtmpfs", where)
+                made[name] = replace(mount, readonly=not writable) if name == "cgroup" else mount
 
     def mount_network_etc(self, root: StrPath | None = None, *, host_root: StrPath = "/etc") -> None:
         """Show the host's resolv.conf and hosts in the container's /etc. Implies the mount namespace.
@@ -184,9 +191,7 @@ def _options(value: object, fstype: str) -> str:
 
 def _independent(value: object) -> str:
     name = string(value, "the name of a file system")
-    if name not in INDEPENDENT_MOUNTS:
-        refuse_later(f'mount_independent("{name}")')
-    return one_of(name, INDEPENDENT_MOUNTS, "one of procfs sysfs devtmpfs devpts shm mqueue")
+    return one_of(name, INDEPENDENT_MOUNTS, f"one of {' '.join(INDEPENDENT_MOUNTS)}")
 
 
 def _independent_mount(name: str, host: bool, where: Where) -> MountSpec:

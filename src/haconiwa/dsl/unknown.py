@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 LATER = {
     "add_cgroup_hook", "add_readiness_hook", "checkpoint", "restart_policy",
-    'mount_independent("cgroup")',
     'add_general_hook("after_restore")', 'add_general_hook("before_restore")',
 }  # fmt: skip
 """What the language has, but not yet in this version."""

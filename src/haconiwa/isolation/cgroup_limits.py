@@ -138,16 +138,22 @@ def resolve(cgroup: CgroupSpec, found: tuple[Hierarchy, ...]) -> list[Limit]:
             for limit in _of_setting(setting, given, found):
                 before = limits.get((limit.hierarchy.version, limit.key))
                 if before is not None and before.sources != limit.sources:
-                    raise _Impossible(f"is the same limit as {before.sources[0]} on this host")
+                    raise Impossible(f"is the same limit as {before.sources[0]} on this host")
                 limits[limit.hierarchy.version, limit.key] = limit
-        except _Impossible as error:
+        except Impossible as error:
             problems.append(Problem(f"{setting.named()}: {error}", setting.where, error.hint))
     if problems:
         raise ConfigError(problems)
     return list(limits.values())
 
 
-class _Impossible(Exception):
+class Impossible(Exception):
+    """This host cannot honour a setting.
+
+    Attributes:
+        hint: What it has instead.
+    """
+
     def __init__(self, what: str, hint: str = "") -> None:
         super().__init__(what)
         self.hint = hint
@@ -166,9 +172,9 @@ def _of_setting(
     if home is None:
         version = f"v{setting.version} " if setting.version else ""
         what = f'this host has no {version}controller "{controller(setting.key)}"'
-        raise _Impossible(what, f"it has {describe_layout(found)}")
+        raise Impossible(what, f"it has {describe_layout(found)}")
     for file in _files(setting, given, home):
-        lines = tuple(_on_host(file.key, line, home.version) for line in file.lines)
+        lines = tuple(on_host(file.key, line, home.version) for line in file.lines)
         sources = [given[source] if setting.version is None else setting for source in file.sources]
         yield Limit(
             hierarchy=home,
@@ -201,11 +207,11 @@ def _files(setting: CgroupSetting, given: Mapping[str, CgroupSetting], home: Hie
         name = controller(setting.key)
         others = sorted(key for key in known if controller(key) in (name, _OTHER_NAME.get(name)))
         what = f"this host's {name} controller is of cgroup v{home.version}: {error}"
-        raise _Impossible(what, f"there it has {' '.join(others)}") from None
+        raise Impossible(what, f"there it has {' '.join(others)}") from None
 
 
-def _on_host(key: str, line: str, version: int) -> str:
-    """A line as the file takes it: devices by number, and no limit as v1 writes it."""
+def on_host(key: str, line: str, version: int) -> str:
+    """A line as a file of that version takes it: devices by number, and no limit as v1 writes it."""
     if key.startswith(_PER_DEVICE) and line.startswith("/"):
         path, _, rest = line.partition(" ")
         line = f"{_device_number(path)} {rest}"
@@ -220,7 +226,7 @@ def _device_number(path: str) -> str:
     try:
         status = os.stat(path)
     except OSError as error:
-        raise _Impossible(f'cannot look at "{path}": {error.strerror}') from None
+        raise Impossible(f'cannot look at "{path}": {error.strerror}') from None
     if not stat.S_ISBLK(status.st_mode):
-        raise _Impossible(f'"{path}" is no block device')
+        raise Impossible(f'"{path}" is no block device')
     return f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"

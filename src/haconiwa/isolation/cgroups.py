@@ -122,6 +122,9 @@ def plan(spec: ContainerSpec, hierarchies: tuple[Hierarchy, ...]) -> list[Step]:
     """
     tracking = tracking_hierarchy(hierarchies)
     needed: dict[Hierarchy, set[str]] = {tracking: set()} if tracking else {}
+    if any(mount.kind == "cgroup" for mount in spec.mounts):
+        # A hierarchy without a group of its own would show the host's.
+        needed.update({hierarchy: set() for hierarchy in hierarchies if hierarchy not in needed})
     inside = device_rules.plan(spec, group_name(spec), hierarchies, needed)
     if spec.cgroup is not None:
         from haconiwa.isolation import cgroup_limits

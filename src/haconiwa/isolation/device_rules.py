@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     Rule: TypeAlias = tuple[str, int | None, int | None, str]
     """``b`` or ``c``, major and minor number (None for any), and of ``rwm`` what is allowed."""
 
+NODE_RULES: tuple[Rule, ...] = (("c", None, None, "m"), ("b", None, None, "m"))
+"""A node alone does nothing: what it is opened for counts. The container's own /dev is made under the rules too."""
+
 DEFAULT_RULES: tuple[Rule, ...] = (
-    ("c", None, None, "m"),  # a node alone does nothing: what it is opened for counts
-    ("b", None, None, "m"),
+    *NODE_RULES,
     *(("c", major, minor, "rwm") for _name, major, minor in NODES),
     ("c", 5, 2, "rwm"),  # ptmx
     ("c", 136, None, "rwm"),  # terminals of devpts
@@ -68,7 +70,7 @@ def _apply(rules: list[Rule] | None, setting: CgroupSetting, line: str) -> list[
     """Rules after one line more, as the devices controller takes it: ``a`` stands for all devices."""
     allows = setting.key == "devices.allow"
     if line == "a":
-        return None if allows else []
+        return None if allows else list(NODE_RULES)
     kind, numbers, access = line.split()
     major, minor = (None if part == "*" else int(part) for part in numbers.split(":"))
     if allows:

@@ -22,6 +22,7 @@ from haconiwa.spec.record import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from haconiwa.host.cgroups import Hierarchy
     from haconiwa.isolation.mount_options import MountOptions
     from haconiwa.spec.model import ContainerSpec
     from haconiwa.spec.mount_words import Extras
@@ -301,29 +302,33 @@ def plan_opening(spec: ContainerSpec) -> list[Step]:
     return [*steps, LetGo(keys)] if keys else []
 
 
-def plan_attaching(spec: ContainerSpec) -> list[Step]:
+def plan_attaching(spec: ContainerSpec, hierarchies: tuple[Hierarchy, ...] = ()) -> list[Step]:
     """The child's steps: what makes up the root, then the independent mounts, then the file's own in its order."""
     steps = [
         MountFilesystem(mount) if mount.fstype in _OF_NAMESPACES else AttachTree(_key(n), mount)
         for n, mount in enumerate(_in_order(spec))
     ]
     first = len(spec.root_mounts)
-    return steps[:first] + plan_independent(spec) + steps[first:]
+    return steps[:first] + plan_independent(spec, hierarchies) + steps[first:]
 
 
-def plan_independent(spec: ContainerSpec) -> list[Step]:
+def plan_independent(spec: ContainerSpec, hierarchies: tuple[Hierarchy, ...] = ()) -> list[Step]:
     """Steps for `mount_independent`, in the order of `INDEPENDENT_MOUNTS`."""
     asked = {mount.kind: mount for mount in spec.mounts}
     steps: list[Step] = []
     for kind in INDEPENDENT_MOUNTS:
         if kind in asked:
-            steps += _plan_one(asked[kind], spec)
+            steps += _plan_one(asked[kind], spec, hierarchies)
     return steps
 
 
-def _plan_one(mount: MountSpec, spec: ContainerSpec) -> list[Step]:
+def _plan_one(mount: MountSpec, spec: ContainerSpec, hierarchies: tuple[Hierarchy, ...]) -> list[Step]:
     if mount.kind == "devtmpfs":
         return devices.plan(mount, spec)
+    if mount.kind == "cgroup":
+        from haconiwa.isolation import cgroup_mount
+
+        return cgroup_mount.plan(mount, hierarchies)
     fstype, destination, options = _FILESYSTEMS[mount.kind]
     if mount.kind == "devpts" and _maps_group(spec, _TTY_GROUP):
         options += f",gid={_TTY_GROUP}"

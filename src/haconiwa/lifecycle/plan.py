@@ -53,7 +53,7 @@ def plan_start(
     Raises:
         ConfigError: Something that only shows when the steps are made.
     """
-    steps = [*_on_the_host(spec, hierarchies), *_in_the_child(spec), *_in_the_new_root(spec)]
+    steps = [*_on_the_host(spec, hierarchies), *_in_the_child(spec, hierarchies), *_in_the_new_root(spec)]
     steps += _program(spec, term) if program is None else _function(spec, program)
     if daemon:
         from haconiwa.isolation import stdio
@@ -89,7 +89,7 @@ def _on_the_host(spec: ContainerSpec, hierarchies: tuple[Hierarchy, ...]) -> lis
     ]
 
 
-def _in_the_child(spec: ContainerSpec) -> list[Step]:
+def _in_the_child(spec: ContainerSpec, hierarchies: tuple[Hierarchy, ...]) -> list[Step]:
     return [
         *process.plan_child(),
         KeepTimeZone(),
@@ -102,7 +102,7 @@ def _in_the_child(spec: ContainerSpec) -> list[Step]:
         *_sysctls(spec),
         *hooks.plan(spec, "after_network_initialized"),
         *rootfs.plan_attaching(spec),
-        *mounts.plan_attaching(spec),
+        *mounts.plan_attaching(spec, hierarchies),
         *masks.plan(spec),
         *terminal.plan(spec),
         *ids.plan_lookup(spec),

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from haconiwa.spec.network import NetworkSpec
 
     NamespaceType = Literal["mount", "ipc", "uts", "pid", "net", "user", "cgroup", "time"]
-    MountKind = Literal["bind", "filesystem", "procfs", "sysfs", "devtmpfs", "devpts", "shm", "mqueue"]
+    MountKind = Literal["bind", "filesystem", "procfs", "sysfs", "devtmpfs", "devpts", "shm", "mqueue", "cgroup"]
     OnError = Literal["abort", "continue"]
 
 NAMESPACE_TYPES = ("mount", "ipc", "uts", "pid", "net", "user", "cgroup", "time")
 """The words of `namespace.unshare`."""
 
-INDEPENDENT_MOUNTS = ("procfs", "sysfs", "devtmpfs", "devpts", "shm", "mqueue")
+INDEPENDENT_MOUNTS = ("procfs", "sysfs", "devtmpfs", "devpts", "shm", "mqueue", "cgroup")
 """The words of `mount_independent`, in the order in which they are mounted."""
 
 RELOADABLE = ("cgroup", "resource")

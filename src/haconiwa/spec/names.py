@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     StrategyName = Literal[
         "lxc", "lxc-create", "debootstrap", "git", "git-clone", "tarball", "unarchive", "oci", "shell", "python", "host"
     ]
-    IndependentMount = Literal["procfs", "sysfs", "devtmpfs", "devpts", "shm", "mqueue"]
+    IndependentMount = Literal["procfs", "sysfs", "devtmpfs", "devpts", "shm", "mqueue", "cgroup"]
     BarnPoint = Literal["setup", "system_failure", "teardown"]
     ContainerPoint = Literal[
         "before_fork", "after_network_created", "immediately_after_fork_on_parent", "after_fork",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from haconiwa.spec.model import ContainerSpec
     from haconiwa.spec.network import Network
+    from haconiwa.supervisor.live_cgroup import LiveCgroup
 
 
 class HookTimer:
@@ -36,7 +37,6 @@ class Base:
         status: creating, created, running or stopped.
         pid: Its first process as the host sees it; 0 while there is none.
         exit_status: 0-255, 128+n when signal n ended it; None while it runs.
-        cgroup: Paths of its control groups.
         timer: The timer whose hook is running; None in other hooks.
         network: Its interfaces and addresses, from `after_network_created` on; None where the network is the host's.
     """
@@ -48,10 +48,10 @@ class Base:
         self.status = "creating"
         self.pid = 0
         self.exit_status: int | None = None
-        self.cgroup: tuple[str, ...] = ()
         self.timer: HookTimer | None = None
         self.network: Network | None = None
         self._supervisor_pid = os.getpid()
+        self._cgroup_paths: tuple[str, ...] = ()
         self._pidfd = -1
         self._stop: Callable[[], None] | None = None
         self._stop_asked = False
@@ -60,6 +60,13 @@ class Base:
     def supervisor_pid(self) -> int:
         """The process that looks after the container, and runs most hooks."""
         return self._supervisor_pid
+
+    @property
+    def cgroup(self) -> LiveCgroup:
+        """Its control groups, to be read and written: ``base.cgroup["memory.current"]``."""
+        from haconiwa.supervisor.live_cgroup import LiveCgroup
+
+        return LiveCgroup(self._cgroup_paths)
 
     def kill(self, sig: int | str = SIGTERM) -> None:
         """Send a signal to the container's first process.

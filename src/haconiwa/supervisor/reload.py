@@ -63,7 +63,7 @@ def apply(supervisor: Supervisor, data: dict[str, Any]) -> list[str]:
 
 def _pids(supervisor: Supervisor) -> list[int]:
     """Every process of the container; the first is one even where groups do not exist."""
-    groups = supervisor.base.cgroup
+    groups = supervisor.base.cgroup.paths
     return list(dict.fromkeys([supervisor.container.pid, *(pid for path in groups for pid in member_pids(path))]))
 
 

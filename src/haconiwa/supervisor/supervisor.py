@@ -174,7 +174,7 @@ class Supervisor:
         self.base.status = "created"
         self.base.pid = self.container.pid
         self.base._pidfd = self.container.pidfd
-        self.base.cgroup = self._site.cgroup_paths
+        self.base._cgroup_paths = self._site.cgroup_paths
         self.record(status="created", init=identify(self.container.pid))
         # Loads while the child is being built.
         from haconiwa.supervisor.control import Control

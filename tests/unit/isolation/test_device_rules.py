@@ -11,7 +11,7 @@ from haconiwa.errors import ConfigError, HaconiwaError, Where
 from haconiwa.host.cgroups import Hierarchy
 from haconiwa.isolation import device_rules
 from haconiwa.isolation.device_program import device_program
-from haconiwa.isolation.device_rules import DEFAULT_RULES, RestrictDevices
+from haconiwa.isolation.device_rules import DEFAULT_RULES, NODE_RULES, RestrictDevices
 from haconiwa.isolation.step import Site
 from haconiwa.spec.cgroups import CgroupSetting, CgroupSpec
 from haconiwa.spec.devices import DeviceSpec
@@ -68,7 +68,7 @@ def test_every_device(spec: ContainerSpec) -> None:
 
 def test_denying() -> None:
     only = container(("devices.deny", ("a",)), ("devices.allow", ("c 1:3 rw",)), **ROOTED)
-    assert device_rules.device_rules(only) == (("c", 1, 3, "rw"),)
+    assert device_rules.device_rules(only) == (*NODE_RULES, ("c", 1, 3, "rw"))
     part = container(("devices.deny", ("c 5:0 w", "c 136:* rwm")), **ROOTED)
     rules = device_rules.device_rules(part)
     assert rules is not None

@@ -18,7 +18,7 @@ def base(**settings: object) -> Base:
 def test_what_it_says_before_the_start() -> None:
     one = base(rootfs=RootfsSpec(path="/srv/web"))
     assert (one.name, one.root, one.metadata) == ("web", "/srv/web", {"a": "b"})
-    assert (one.status, one.pid, one.exit_status, one.cgroup, one.timer) == ("creating", 0, None, (), None)
+    assert (one.status, one.pid, one.exit_status, one.cgroup.paths, one.timer) == ("creating", 0, None, (), None)
     assert one.supervisor_pid == os.getpid()
     assert base().root == "/"
 
