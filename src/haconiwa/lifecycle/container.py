@@ -86,7 +86,7 @@ class Container:
             child_end.close()
             if on_cloned:
                 on_cloned()
-            self._run_steps(PARENT)
+            self._run_steps_beside_child()
             self._expect(READY, wake_fd, is_interrupted)
             os.write(self.site.channel_fd, EXECUTE)
             self._expect(b"", wake_fd, is_interrupted)
@@ -140,14 +140,28 @@ class Container:
                 error.subject = error.subject or self.spec.name
                 raise place_of(error, step.where) from None
 
+    def _run_steps_beside_child(self) -> None:
+        """What fails here because the child has died is not the reason: that is what the child says."""
+        try:
+            self._run_steps(PARENT)
+        except HaconiwaError:
+            poll = select.poll()
+            poll.register(self.site.channel_fd, select.POLLIN)
+            while poll.poll(0) and (message := self._next_message(-1, None)):
+                self._raise_failure(message)
+            raise
+
+    def _raise_failure(self, message: bytes) -> None:
+        if message.startswith(FAILED):
+            inner = [step for step in self._steps if step.place in (CHILD, INSIDE)]
+            raise decode_failure(message, inner, self.spec.name) from None
+
     def _expect(self, expected: bytes, wake_fd: int, is_interrupted: Callable[[], bool] | None) -> None:
         """Wait for a message of the child's; the empty one is the end of the connection."""
         message = self._next_message(wake_fd, is_interrupted)
         if message == LISTENER:
             message = self._next_message(wake_fd, is_interrupted)
-        if message.startswith(FAILED):
-            inner = [step for step in self._steps if step.place in (CHILD, INSIDE)]
-            raise decode_failure(message, inner, self.spec.name)
+        self._raise_failure(message)
         if message != expected:
             self.reap()
             starved = oom_kills(self.site.cgroup_paths) > 0

@@ -94,3 +94,13 @@ def test_a_firewall_that_drops_is_explained(host: NetHost, make_box: MakeBox) ->
     shown = make_box("one").run("true").stderr
     assert 'the table "ip filter" drops what is forwarded; let "haconiwa0" pass: iptables -I ' in shown
     host("nft", "delete", "table", "ip", "filter")
+
+
+def test_a_child_that_fails_meanwhile_is_the_reason(make_box: MakeBox) -> None:
+    box = make_box("both")
+    shown = box.fails("/no/such/program", expect=127)
+    assert "/no/such/program" in shown
+    box.write(
+        "config.network.mode = 'bridge'\nconfig.hostname = 'x'\nconfig.add_mount_point('nofs', to='/x', fs='nofs')"
+    )
+    assert 'cannot mount nofs on "/x"' in box.fails("true")

@@ -1,0 +1,171 @@
+"""The list of allowed connections: what is on it passes, what is not is refused and reported."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import RunDirs
+from tests.integration.box import Box, wait_until
+from tests.integration.network.conftest import MakeBox
+from tests.support.net_host import FETCH, HOST, LAN, NetHost
+
+pytestmark = pytest.mark.requires("root", "busybox", "ip", "nft", "bridge", "dnsmasq")
+
+NAMES = {"ok.example": LAN, "deep.wild.example": LAN, "bad.example": "192.0.2.9"}
+
+
+@pytest.fixture
+def dns(host: NetHost, run_dirs: RunDirs) -> Iterator[None]:
+    """A name server on the other machine."""
+    argv = ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=root"]
+    argv += [f"--address=/{name}/{address}" for name, address in NAMES.items()]
+    argv += ["--log-facility=-", "--pid-file"]
+    script = 'echo ready; exec "$@" 2>&1'
+    with host.lan.background("sh", "-c", script, "sh", *argv):
+        wait_until(lambda: ":53 " in host.lan("ss", "-lnu"), "dnsmasq does not listen")
+        yield
+
+
+@pytest.fixture
+def python_box(host: NetHost, make_box: MakeBox, run_dirs: RunDirs) -> Box:
+    """A container that shows the host's /usr, so that a whole C library resolves its names."""
+    box = make_box("limited")
+    for name in ("lib", "lib64", "bin", "sbin"):
+        if os.path.islink(f"/{name}"):
+            path = box.root / name
+            if path.is_dir():
+                for entry in path.iterdir():
+                    entry.unlink()
+                path.rmdir()
+            path.symlink_to(os.readlink(f"/{name}"))
+    (box.root / "etc/nsswitch.conf").write_text("hosts: files dns\n", encoding="ascii")
+    return box
+
+
+def settings(*allowed: str, more: str = "") -> str:
+    return f"""
+config.add_mount_point("/usr", to="/usr", readonly=True)
+config.network.dns = [{LAN!r}]
+config.network.allow_egress(*{allowed!r})
+{more}
+"""
+
+
+def fetched(box: Box, *urls: str) -> list[str]:
+    python = os.path.realpath(sys.executable)
+    assert python.startswith("/usr/")
+    return box.run(python, "-I", "-c", FETCH, *urls).stdout.splitlines()
+
+
+def denied(host: NetHost, box: Box) -> list[str]:
+    lines = host.haconiwa("events", "--json", box.name).stdout.splitlines()
+    return [event["target"] for event in map(json.loads, lines) if event["event"] == "egress_denied"]
+
+
+def test_allowed_passes_and_denied_is_refused_and_reported(
+    host: NetHost, dns: None, make_box: MakeBox, python_box: Box
+) -> None:
+    neighbour = make_box(
+        "near", "config.add_mount_point('/usr', to='/usr')\nconfig.network.container_ip = '10.0.0.200'"
+    )
+    neighbour.daemon("busybox httpd -p 80 -h /www && echo ready && exec sleep 1000")
+    python_box.write(settings("ok.example:8000", "*.wild.example", "10.0.0.1:8002"))
+    servers = [host.lan.server("lan", LAN, port) for port in (8000, 8001)]
+    with servers[0], servers[1], host.server("host", "10.0.0.1", 8002), host.server("host", "10.0.0.1", 8003):
+        by_address, allowed, other_port, wild, bad, here, there, near = fetched(
+            python_box,
+            f"http://{LAN}:8000/",
+            "http://ok.example:8000/",
+            "http://ok.example:8001/",
+            "http://deep.wild.example:8001/",
+            "http://bad.example/",
+            "http://10.0.0.1:8002/",
+            "http://10.0.0.1:8003/",
+            "http://10.0.0.200/cgi-bin/who",
+        )
+    assert "refused" in by_address  # nobody has asked for the name yet
+    assert allowed.startswith("lan answers")
+    assert "refused" in other_port
+    assert wild.startswith("lan answers")
+    assert bad.startswith("failed:")
+    assert here.startswith("host answers")
+    assert "refused" in there
+    assert "refused" in near
+    reported = denied(host, python_box)
+    assert reported[:2] == [f"tcp {LAN}:8000", f"tcp {LAN}:8001"]
+    assert set(reported[2:]) == {"name bad.example", "tcp 10.0.0.1:8003", "tcp 10.0.0.200:80"}
+
+
+UDP = """\
+import socket
+asked = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+try:
+    asked.sendto(b"x", ("192.0.2.2", 53))
+except OSError as error:
+    print(error)
+try:
+    socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+except OSError as error:
+    print(error)
+"""
+
+
+def test_nothing_is_allowed(host: NetHost, python_box: Box) -> None:
+    python_box.write(settings())
+    shown = python_box.run(os.path.realpath(sys.executable), "-I", "-c", UDP).stdout.splitlines()
+    assert shown == ["[Errno 1] Operation not permitted"] * 2
+    assert denied(host, python_box) == [f"udp {LAN}:53"]
+
+
+def test_who_connects_to_it_gets_answers(host: NetHost, make_box: MakeBox) -> None:
+    box = make_box("server", "config.network.allow_egress()\nconfig.network.publish(8080, to=80)")
+    box.daemon("httpd -p 80 -h /www && echo ready && exec sleep 1000")
+    assert "answers" in host.lan.fetch("http://192.0.2.1:8080/cgi-bin/who")[0]
+
+
+def test_names_over_tcp(host: NetHost, dns: None, python_box: Box) -> None:
+    query = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x02ok\x07example\x00\x00\x01\x00\x01"
+    code = (
+        "import socket\n"
+        "with socket.create_connection(('127.0.0.11', 53), 5) as asked:\n"
+        "    for _ in range(2):\n"
+        f"        asked.sendall({len(query).to_bytes(2, 'big') + query!r})\n"
+        "        print(asked.recv(1000)[-4:])\n"
+    )
+    python_box.write(settings("ok.example:8000"))
+    shown = python_box.run(os.path.realpath(sys.executable), "-I", "-c", code).stdout.splitlines()
+    assert shown == [str(bytes(map(int, LAN.split("."))))] * 2
+
+
+def test_a_host_that_resolves_on_its_loopback(host: NetHost, dns: None, make_box: MakeBox, python_box: Box) -> None:
+    """The container cannot reach that, so our own resolver asks for it."""
+    argv = ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-hosts", "--no-resolv", "--user=root"]
+    argv += ["--listen-address=127.0.0.1", "--bind-interfaces", f"--server={LAN}", "--pid-file"]
+    etc = Path(python_box.folder / "etc")
+    etc.mkdir()
+    (etc / "resolv.conf").write_text("nameserver 127.0.0.1\nsearch example\n", encoding="ascii")
+    more = f"config.mount_network_etc(host_root={str(etc)!r})"
+    python_box.write(f'config.add_mount_point("/usr", to="/usr")\nconfig.network.mode = "bridge"\n{more}')
+    with host.background("sh", "-c", 'echo ready; exec "$@"', "sh", *argv), host.lan.server("lan", LAN, 8000):
+        wait_until(lambda: ":53 " in host("ss", "-lnu"), "dnsmasq does not listen")
+        assert fetched(python_box, "http://ok.example:8000/", "http://ok:8000/") == [f"lan answers {HOST}"] * 2
+
+
+def test_a_guard_that_dies_is_reported(host: NetHost, make_box: MakeBox) -> None:
+    box = make_box("alone", "config.network.allow_egress()")
+    with box.background("echo ready; exec sleep 1000") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        supervisor = box.state()["supervisor"]["pid"]
+        children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text(encoding="ascii").split()
+        guard = next(int(pid) for pid in children if int(pid) != box.state()["init"]["pid"])
+        os.kill(guard, 9)
+        assert process.stderr is not None
+        assert any("the guard of its network has died" in line for line in process.stderr)
+        assert "refused" in box.attach("wget", "-O-", f"http://{LAN}:80/", expect=1).stderr
