@@ -53,6 +53,7 @@ class Fixtures:
         root: The root file system: Debian's static busybox.
         haconiwa: The command, which runs a compiled copy of this source tree.
         haco: The haco file.
+        network_haco: The same container on a bridge.
         bundle: The OCI bundle.
         lxc_config: The configuration file of LXC.
         lxc_path: A directory for its state.
@@ -64,6 +65,8 @@ class Fixtures:
         self._add_lxc_init()
         self.haconiwa = self._make_launcher(python)
         self.haco = self._write("bench.haco", _HACO.format(root=self.root))
+        on_a_bridge = _HACO.format(root=self.root) + '    config.network.container_ip = "auto"\n'
+        self.network_haco = self._write("network.haco", on_a_bridge)
         self.lxc_config = self._write("lxc.conf", _LXC.format(root=self.root))
         self.lxc_path = os.path.join(base, "lxc")
         self.bundle = os.path.join(base, "bundle")
@@ -81,6 +84,10 @@ class Fixtures:
         types = {namespace["type"] for namespace in config["linux"]["namespaces"]}
         config["linux"]["namespaces"] += [{"type": kind} for kind in _absent(types, ("cgroup", "network"))]
         self._write("bundle/config.json", json.dumps(config))
+
+    def make_bridge(self) -> None:
+        """Make the bridge that the containers with a network are connected to."""
+        subprocess.run([self.haconiwa, "--quiet", "new", "--bridge"], check=True)
 
     def _make_launcher(self, python: str) -> str:
         source = os.path.join(self.base, "src")

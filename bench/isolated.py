@@ -14,7 +14,7 @@ import subprocess
 import traceback
 from collections.abc import Callable, Iterator
 
-_CLONE_NEWNS, _CLONE_NEWCGROUP, _CLONE_NEWPID = 0x00020000, 0x02000000, 0x20000000
+_CLONE_NEWNS, _CLONE_NEWCGROUP, _CLONE_NEWPID, _CLONE_NEWNET = 0x00020000, 0x02000000, 0x20000000, 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -94,7 +94,7 @@ def _enter(hierarchies: list[_Hierarchy], name: str, function: Callable[[], None
     """Join the groups, enter the namespaces, mount what belongs to them, run the function as pid 1."""
     for hierarchy in hierarchies:
         _write(os.path.join(hierarchy.mount_point, name, "cgroup.procs"), "0")
-    _unshare(_CLONE_NEWNS | _CLONE_NEWCGROUP)
+    _unshare(_CLONE_NEWNS | _CLONE_NEWCGROUP | _CLONE_NEWNET)
     _mount("--make-rprivate", "/")
     _unshare(_CLONE_NEWPID)  # last: the next child is pid 1, and the namespace ends with it
     return _in_child(lambda: _as_init(hierarchies, function))

@@ -33,6 +33,12 @@ class Peer(NamedTuple):
 
 PEERS = (
     Peer("haconiwa", "", lambda f, _: [f.haconiwa, "start", f.haco, "--", "/bin/true"]),
+    Peer(
+        "haconiwa-net",
+        "nft",
+        lambda f, _: [f.haconiwa, "start", f.network_haco, "--", "/bin/true"],
+        "on a bridge that is there, with addresses, names and translation",
+    ),
     Peer("runc", "runc", lambda f, name: ["runc", "run", "--bundle", f.bundle, name]),
     Peer("crun", "crun", lambda f, name: ["crun", "run", "--bundle", f.bundle, name]),
     Peer(

@@ -91,6 +91,8 @@ def measure(peers: list[Peer], fixtures: Fixtures, rounds: int) -> tuple[dict[st
     runtime = next((name for name in ("runc", "crun") if shutil.which(name)), None)
     if runtime:
         fixtures.make_bundle(runtime)
+    if any(peer.name == "haconiwa-net" for peer in peers):
+        fixtures.make_bridge()
     samples: dict[str, list[Sample]] = {peer.name: [] for peer in peers}
     failures: dict[str, str] = {}
     for number in range(WARM_UP_ROUNDS + rounds):

@@ -307,4 +307,5 @@ def _is_stale(store: Store, lease: Lease) -> bool:
         return False
     if lease.namespace and netns.is_named(lease.namespace):
         return lease.cleanup and not netns.in_use(lease.namespace)
-    return not any(i.host_name and interface_exists(i.host_name) for i in lease.interfaces)
+    links = [i.host_name for i in lease.interfaces if i.host_name and interface_exists(i.host_name)]
+    return not any(bridges.has_alias(link, f"{bridges.ALIAS}:{lease.name}") for link in links)
