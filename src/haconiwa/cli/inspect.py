@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from haconiwa.spec.model import BarnSpec, ContainerSpec
 
 DESCRIPTION = """\
-Print a list with one object per container: what ps --json says of it, its processes and control groups, and under
-"config" its effective configuration with every default.
+Print a list with one object per container: what ps --json says of it, its processes, control groups and interfaces,
+and under "config" its effective configuration with every default.
 
 Of a container that exists this is what was recorded at its start; its haco file is not executed. A file of which
 nothing exists is loaded to show what it describes."""
@@ -58,8 +58,19 @@ def _recorded(state: State) -> dict[str, object]:
         "container_pid_file": state.pid_file,
         "cgroups": list(state.cgroups),
         "processes": processes,
+        "interfaces": _interfaces(state),
         "config": state.config,
     }
+
+
+def _interfaces(state: State) -> list[object]:
+    """The interfaces of a container on a network of ours, with the addresses they were given."""
+    if not state.config.get("network"):
+        return []
+    from haconiwa.isolation.net.store import read_lease
+
+    lease = read_lease(state.name)
+    return [to_plain(interface) for interface in lease.interfaces] if lease else []
 
 
 def _described(path: str, name: str | None) -> list[dict[str, object]]:
@@ -83,5 +94,6 @@ def _planned(spec: BarnSpec, container: ContainerSpec) -> dict[str, object]:
         "container_pid_file": container.container_pid_file,
         "cgroups": [],
         "processes": [],
+        "interfaces": [],
         "config": to_plain(container),
     }

@@ -36,8 +36,8 @@ class PacketLog:
         fd: Non-blocking.
 
     Raises:
-        SyscallError: EPERM (no CAP_NET_ADMIN), EBUSY (somebody else has the group), ENOENT or EOPNOTSUPP or EINVAL
-            (the kernel lacks nfnetlink_log).
+        SyscallError: EPERM (no CAP_NET_ADMIN, or somebody else has the group), ENOENT or EOPNOTSUPP or EINVAL (the
+            kernel lacks nfnetlink_log).
     """
 
     def __init__(self, group: int, copied: int = 64) -> None:

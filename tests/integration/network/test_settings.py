@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 
+from tests.conftest import RunDirs
 from tests.integration.network.conftest import MakeBox
 from tests.support.net_host import LAN, NetHost
+from tests.support.program import TREE
 
 pytestmark = pytest.mark.requires("root", "busybox", "ip", "nft", "bridge")
 
@@ -41,6 +44,9 @@ def test_everything_as_asked(host: NetHost, make_box: MakeBox) -> None:
     assert host("ip", "netns", "list").split()[0] == "garden"
     assert "rate 20Mbit" in host("tc", "qdisc", "show", "dev", "garden-web")
     assert "rate 10Mbit" in host("ip", "netns", "exec", "garden", "tc", "qdisc", "show", "dev", "lan0")
+    known = json.loads(host.haconiwa("inspect", box.name).stdout)[0]
+    assert [interface["name"] for interface in known["interfaces"]] == ["lan0", "eth1", "eth2"]
+    assert known["config"]["network"]["upload_bits"] == 10_000_000
     # a macvlan is a machine of its own on the wire
     assert f"from {LAN}" in box.attach("ping", "-c", "1", "-W", "5", LAN).stdout
     box.stop()
@@ -139,3 +145,20 @@ def test_what_stays_on_request(host: NetHost, make_box: MakeBox) -> None:
     box.sh("true")
     assert host("ip", "netns", "list", expect=None) == ""
     host.haconiwa("network", "rm", "haconiwa0")
+
+
+def test_the_example(host: NetHost, run_dirs: RunDirs) -> None:
+    text = (Path(TREE) / "examples/network.haco").read_text(encoding="utf-8")
+    file = run_dirs.base / "network.haco"
+    file.write_text(text.replace("/var/lib/haconiwa", str(run_dirs.lib)), encoding="utf-8")
+    host.haconiwa("create", file)
+    with host.haconiwa.start("start", file) as process:
+        assert process.stdout is not None
+        said = [process.stdout.readline() for _ in range(2)]
+        assert host.lan.fetch("http://192.0.2.1:8080/")[0].startswith("<!DOCTYPE")
+        process.terminate()
+        rest = process.communicate(timeout=20)
+    assert said == ["cannot connect: [Errno 111] Connection refused\n", "serving\n"]
+    assert "eth0 is 10.0.0." in rest[1]
+    assert '"target": "tcp 192.0.2.1:80"' in host.haconiwa("events", "--json", "web").stdout
+    host.haconiwa("rm", file)

@@ -295,16 +295,19 @@ def recover(store: Store) -> list[str]:
     Returns:
         The names of the containers.
     """
-    stale = [lease.name for lease in store.leases() if _is_stale(store, lease)]
+    leases = {lease.name: lease for lease in store.leases()}
+    stale = [name for name in store.names() if _is_stale(store, name, leases.get(name))]
     for name in stale:
         give_back(store, name)
     remove_unused_bridges(store)
     return stale
 
 
-def _is_stale(store: Store, lease: Lease) -> bool:
-    if store.is_held(lease.name):
+def _is_stale(store: Store, name: str, lease: Lease | None) -> bool:
+    if store.is_held(name):
         return False
+    if lease is None:
+        return True  # killed before it was recorded, or damaged
     if lease.namespace and netns.is_named(lease.namespace):
         return lease.cleanup and not netns.in_use(lease.namespace)
     links = [i.host_name for i in lease.interfaces if i.host_name and interface_exists(i.host_name)]

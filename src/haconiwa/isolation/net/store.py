@@ -115,10 +115,10 @@ class Store:
         return [bridge for bridge in found if bridge is not None]
 
     def bridge(self, name: str) -> Bridge | None:
-        """One bridge of ours."""
+        """One bridge of ours; None also for a damaged record."""
         lines = _read(f"{self.folder}/bridges/{name}")
         words = next((words for kind, *words in lines if kind == "bridge" and len(words) == 4), None)
-        if words is None:
+        if words is None or not words[2].isdigit():
             return None
         return Bridge(name=name, address=words[0], address6=words[1], mtu=int(words[2]), on_demand=words[3] == "1")
 
@@ -132,29 +132,18 @@ class Store:
         """Forget a bridge."""
         _unlink(f"{self.folder}/bridges/{name}")
 
+    def names(self) -> list[str]:
+        """The containers of which there are files here."""
+        return _names(f"{self.folder}/containers")
+
     def leases(self) -> list[Lease]:
         """All leases, by the container's name."""
-        found = (self.lease(name) for name in _names(f"{self.folder}/containers"))
+        found = (self.lease(name) for name in self.names())
         return [lease for lease in found if lease is not None]
 
     def lease(self, name: str) -> Lease | None:
-        """What a container has; None for nothing."""
-        lines = _read(f"{self.container_folder(name)}/lease")
-        found: dict[str, list[list[str]]] = {}
-        for kind, *words in lines:
-            found.setdefault(kind, []).append(words)
-        if "names" not in found:
-            return None
-        flags = dict(words for words in found.get("set", []) if len(words) == 2)
-        return Lease(
-            name=name,
-            names=tuple(found["names"][0]),
-            interfaces=tuple(_interface(words) for words in found.get("interface", [])),
-            published=tuple((words[0], " ".join(words[1:])) for words in found.get("publish", [])),
-            namespace=flags.get("namespace", ""),
-            cleanup=flags.get("cleanup", "1") == "1",
-            hosts=tuple((words[0], words[1]) for words in found.get("host", [])),
-        )
+        """What a container has; see `read_lease`."""
+        return read_lease(name)
 
     def container_folder(self, name: str) -> str:
         """The folder of one container's files."""
@@ -206,6 +195,27 @@ def container_folder(name: str) -> str:
     return f"{network_dir()}/containers/{name}"
 
 
+def read_lease(name: str) -> Lease | None:
+    """What a container has; None for nothing, and for a damaged record."""
+    lines = _read(f"{container_folder(name)}/lease")
+    found: dict[str, list[list[str]]] = {}
+    for kind, *words in lines:
+        found.setdefault(kind, []).append(words)
+    interfaces = found.get("interface", [])
+    if "names" not in found or not all(_is_interface(words) for words in interfaces):
+        return None
+    flags = dict(words for words in found.get("set", []) if len(words) == 2)
+    return Lease(
+        name=name,
+        names=tuple(found["names"][0]),
+        interfaces=tuple(_interface(words) for words in interfaces),
+        published=tuple((words[0], " ".join(words[1:])) for words in found.get("publish", []) if len(words) > 1),
+        namespace=flags.get("namespace", ""),
+        cleanup=flags.get("cleanup", "1") == "1",
+        hosts=tuple((words[0], words[1]) for words in found.get("host", []) if len(words) == 2),
+    )
+
+
 def _names(folder: str) -> list[str]:
     try:
         return sorted(name for name in os.listdir(folder) if not name.endswith(".new"))
@@ -235,6 +245,10 @@ def _interface(words: list[str]) -> Interface:
     values: dict[str, Any] = dict(zip(Interface._fields, words, strict=True))
     values["mtu"] = int(values["mtu"])
     return Interface(**values)
+
+
+def _is_interface(words: list[str]) -> bool:
+    return len(words) == len(Interface._fields) and words[-1].isdigit()
 
 
 def _unlink(path: str) -> None:

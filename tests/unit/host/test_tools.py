@@ -1,0 +1,50 @@
+"""Small programs: their words, their failures, and where they run."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from haconiwa.errors import HostError
+from haconiwa.host.tools import Tool, ToolFailed, find_tool, in_network_namespace, open_network_namespace, run_tool
+from haconiwa.kernel.namespaces import CLONE
+from tests.support.child import in_child
+
+
+def test_input_and_output() -> None:
+    assert run_tool("copy", "cat", text="one\ntwo\n") == "one\ntwo\n"
+    assert run_tool("copy much", "wc", "-c", text="x" * 300_000).strip() == "300000"
+
+
+def test_its_first_words_are_the_reason() -> None:
+    with pytest.raises(ToolFailed) as caught:
+        run_tool("do it", "sh", "-c", "echo 'RTNETLINK answers: File exists' >&2; echo more >&2; exit 2")
+    assert str(caught.value) == "cannot do it: File exists"
+    with pytest.raises(ToolFailed, match="cannot do it: false failed"):
+        run_tool("do it", "false")
+
+
+def test_a_missing_program_names_its_package() -> None:
+    with pytest.raises(HostError) as caught:
+        find_tool("no-such-program")
+    assert caught.value.hint == "install it, on Debian: apt-get install no-such-program"
+
+
+def test_two_at_once() -> None:
+    tools = [Tool("say", "sh", ("-c", f"echo {n}")) for n in range(2)]
+    assert [tool.finish() for tool in tools] == ["0\n", "1\n"]
+
+
+@pytest.mark.requires("root", "netns")
+def test_another_network_namespace() -> None:
+    def check() -> None:
+        own = os.readlink("/proc/self/ns/net")
+        other_fd = open_network_namespace(os.getppid())
+        seen = in_network_namespace(other_fd, lambda: run_tool("look", "readlink", "/proc/self/ns/net"))
+        assert seen.strip() != own == os.readlink("/proc/self/ns/net")
+        with pytest.raises(ZeroDivisionError):
+            in_network_namespace(other_fd, lambda: 1 // 0)
+        assert own == os.readlink("/proc/self/ns/net")
+
+    in_child(check, unshared=CLONE.NEWNET)
