@@ -219,6 +219,8 @@ def plan_attach(state: State, request: AttachRequest) -> tuple[ContainerSpec, li
     """
     spec = _confinement(state.config, request)
     unshared = [*state.config["namespaces"], *(joined["type"] for joined in state.config["joined_namespaces"])]
+    if (state.config.get("network") or {}).get("share"):
+        unshared.append("net")
     others = tuple(name for name in unshared if name != "pid")
     programs = (request.command,) if request.command else SHELLS
     steps: list[Step] = [KeepTimeZone(SUPERVISOR), OpenTarget(state, request.target_pid), OpenGroups(state.cgroups)]

@@ -63,6 +63,15 @@ def test_what_outlives_its_supervisor_keeps_its_network(host: NetHost, make_box:
     wait_until(lambda: len(host.haconiwa("network", "ls").stdout.splitlines()) == 1, "it is still listed")
 
 
+def test_a_bridge_that_was_left_half_made_is_completed(host: NetHost, make_box: MakeBox) -> None:
+    first, second = make_box("first"), make_box("second", "config.network.publish(8080, to=80)")
+    first.daemon()
+    switch = "/proc/sys/net/ipv4/conf/haconiwa0/route_localnet"
+    host("sh", "-c", f"echo 0 > {switch}")
+    second.sh("true")
+    assert host("cat", switch).strip() == "1"
+
+
 def test_a_link_of_somebody_elses_is_left_alone(host: NetHost, make_box: MakeBox) -> None:
     """The record says the name, but the alias is not ours."""
     box = make_box("one", "config.network.veth_host = 'theirs'\nconfig.network.container_ip = 'auto'")

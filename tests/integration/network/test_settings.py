@@ -77,6 +77,9 @@ def test_a_shared_network(host: NetHost, make_box: MakeBox) -> None:
     assert shown.startswith(f"{web.name} answers ")
     assert f"\t{web.name}\n" in shown
     assert shown.splitlines()[-1] == os.readlink(f"/proc/{web.state()['init']['pid']}/ns/net")
+    beside.daemon()
+    assert beside.attach("wget", "-q", "-O-", "http://127.0.0.1:80/cgi-bin/who").stdout == shown.splitlines()[0] + "\n"
+    beside.stop()
     web.stop()
     assert "it is not running" in beside.fails("true")
 

@@ -48,6 +48,8 @@ def ensure_bridge(
                 why=f"its address is {known.address}",
                 hint=f"leave bridge_ip out, or remove it: haconiwa network rm {name}",
             )
+        if read_sysctl(f"ipv4/conf/{name}/route_localnet") != "1":
+            _set_kernel(known)  # whoever made it was killed before that
         if known.on_demand and not on_demand:
             known = replace(known, on_demand=False)
             store.record_bridge(known)
