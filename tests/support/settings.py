@@ -13,7 +13,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from haconiwa.dsl.builder import SECTIONS, Definition
+from haconiwa.dsl.builder import Definition
+from haconiwa.dsl.sections import SECTIONS
 from tests.support.requirements import HOST_WORDS
 
 LAYOUTS = ("v1", "hybrid", "v2")

@@ -63,6 +63,7 @@ def test_privileged_containers_have_none(box: Box) -> None:
     assert status(box, settings)["Seccomp"] == ["2"]
 
 
+@pytest.mark.setting("seccomp.filter")
 def test_rules(box: Box) -> None:
     box.write(
         """
