@@ -53,6 +53,7 @@ class Fixtures:
         root: The root file system: Debian's static busybox.
         haconiwa: The command, which runs a compiled copy of this source tree.
         haco: The haco file.
+        unconfined_haco: The same without seccomp filters.
         network_haco: The same container on a bridge.
         bundle: The OCI bundle.
         lxc_config: The configuration file of LXC.
@@ -67,6 +68,8 @@ class Fixtures:
         self.haco = self._write("bench.haco", _HACO.format(root=self.root))
         on_a_bridge = _HACO.format(root=self.root) + '    config.network.container_ip = "auto"\n'
         self.network_haco = self._write("network.haco", on_a_bridge)
+        unconfined = _HACO + '    config.seccomp.profile = "unconfined"\n'
+        self.unconfined_haco = self._write("unconfined.haco", unconfined.format(root=self.root))
         self.lxc_config = self._write("lxc.conf", _LXC.format(root=self.root))
         self.lxc_path = os.path.join(base, "lxc")
         self.bundle = os.path.join(base, "bundle")

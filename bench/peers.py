@@ -34,6 +34,12 @@ class Peer(NamedTuple):
 PEERS = (
     Peer("haconiwa", "", lambda f, _: [f.haconiwa, "start", f.haco, "--", "/bin/true"]),
     Peer(
+        "haconiwa-unconfined",
+        "",
+        lambda f, _: [f.haconiwa, "start", f.unconfined_haco, "--", "/bin/true"],
+        "without seccomp filters",
+    ),
+    Peer(
         "haconiwa-net",
         "nft",
         lambda f, _: [f.haconiwa, "start", f.network_haco, "--", "/bin/true"],

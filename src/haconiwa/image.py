@@ -28,6 +28,9 @@ _PATH = os.path.join(os.path.dirname(__file__), "__pycache__", f"start.{sys.impl
 _FIRST = "haconiwa.cli"  # looks for the image
 LAST = "haconiwa.cli.start"
 """The module that every start loads first of all; what it needs itself is loaded when its own loading ends."""
+_COMPILER = ("bpf", "compile", "default", "docker", "policy")
+_ONLY_ONCE = {"haconiwa.kernel.syscall_tables", *(f"haconiwa.isolation.seccomp.{name}" for name in _COMPILER)}
+"""What the first start of a machine loads to compile its seccomp filters; the later ones read them from the cache."""
 _ModuleSpec: Any = type(__spec__)  # importlib.machinery.ModuleSpec, without importing that
 
 
@@ -132,11 +135,12 @@ def keep_image() -> None:
 def _sources_of_loaded() -> Iterator[tuple[str, Source]]:
     """The modules that came from files since the image was looked for, in the order in which their loading ended.
 
-    Of those that are not ours only what `LAST` needs: others may be what a haco file imports.
+    Of those that are not ours only what `LAST` needs: others may be what a haco file imports. Of ours not what hardly
+    any later start needs.
     """
     names = list(sys.modules)
     first, last = names.index(_FIRST), names.index(LAST)
-    own = (name for name in names[last:] if name.partition(".")[0] == _PACKAGE)
+    own = (name for name in names[last:] if name.partition(".")[0] == _PACKAGE and name not in _ONLY_ONCE)
     for name in (*names[first:last], *own):
         module = sys.modules[name]
         origin = module.__spec__.origin if module.__spec__ is not None else None

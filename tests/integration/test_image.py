@@ -49,6 +49,13 @@ def test_the_first_start_writes_it_and_the_next_one_uses_it(copy: Copy) -> None:
     assert copy.uses_image()
 
 
+def test_what_only_the_first_start_needs_is_not_in_it(copy: Copy) -> None:
+    copy.uses_image()
+    content = copy.image.read_bytes()
+    assert b"haconiwa/isolation/seccomp/filters.py" in content
+    assert b"haconiwa/isolation/seccomp/bpf.py" not in content
+
+
 @pytest.mark.parametrize("content", [b"", b"something else\n", None])
 def test_a_damaged_one_is_passed_over_and_written_anew(copy: Copy, content: bytes | None) -> None:
     copy.uses_image()
