@@ -340,6 +340,7 @@ def test_the_groups_inside_a_user_namespace(box: Box) -> None:
         "config.namespace.set_gid_mapping(min=0, max=65536, offset=100000)\n",
         independent=("procfs", "devtmpfs", "cgroup"),
     )
+    (box.root / "sys/fs/cgroup").mkdir(parents=True)
     assert "cgroup.procs" in box.sh("find /sys/fs/cgroup -maxdepth 2")
 
 
@@ -440,3 +441,32 @@ def test_a_machine_with_v1_alone(box: Box) -> None:
     assert f"0::/haconiwa/{box.name}" not in done.stdout
     assert "memory.max = 67108864" in done.stderr
     box.nothing_left()
+
+
+IN_A_DELEGATED_GROUP = """
+    echo 0 > {group}/cgroup.procs
+    exec unshare --cgroup --mount sh -ec 'umount "$0"; mount -t cgroup2 none "$0"; exec "$@"' /sys/fs/cgroup "$@"
+"""
+
+
+@pytest.mark.requires("cgroup2")
+def test_inside_a_delegated_group_that_has_processes(box: Box) -> None:
+    """They are moved out of the way, since a group cannot have both processes and controllers to hand on."""
+    needs("memory", "pids")
+    group = Path(next(hierarchy.base for hierarchy in hierarchies()), f"{box.name}-delegated")
+    (group.parent / "cgroup.subtree_control").write_text("+memory +pids")
+    group.mkdir()
+    box.write("config.cgroup['memory.max'] = '64M'", TELL.format(keys=["memory.max"]))
+    try:
+        done = subprocess.run(
+            ["sh", "-ec", IN_A_DELEGATED_GROUP.format(group=group), "sh", box.haconiwa.path, "start", str(box.file),
+             "--", "/bin/cat", "/proc/self/cgroup"],
+            env=box.haconiwa.environ(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == f"0::/haconiwa/{box.name}\n"
+        assert "memory.max = 67108864" in done.stderr
+        assert sorted(path.name for path in group.iterdir() if path.is_dir()) == ["haconiwa-host"]
+    finally:
+        (group / "haconiwa-host").rmdir()
+        group.rmdir()

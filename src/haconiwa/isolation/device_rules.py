@@ -118,7 +118,7 @@ class RestrictDevices(Step):
         except OSError as error:
             if self.required or error.errno not in _REFUSED:
                 raise
-            site.report(_unrestricted(describe_errno(error.errno)))
+            site.report(_Unrestricted(describe_errno(error.errno)))
 
 
 class TellUnrestricted(Step):
@@ -128,18 +128,27 @@ class TellUnrestricted(Step):
         super().__init__(SUPERVISOR)
 
     def describe(self) -> str:
-        return "go on without rules for devices: this host has no cgroup for them"
+        return "go on without rules for devices"
+
+    def warning(self) -> str:
+        return "this host has no cgroup that could restrict the devices: the container starts without that"
 
     def execute(self, site: Site) -> None:
-        site.report(_unrestricted("there is neither a devices controller of cgroup v1 nor a v2 hierarchy"))
+        pass
 
 
-def _unrestricted(why: str) -> HostError:
-    return HostError(
-        "cannot restrict the devices, the container starts without that",
-        why=why,
-        hint="capabilities and its private /dev still keep it from them",
-    )
+class _Unrestricted(HostError):
+    """A warning: the start goes on."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            "cannot restrict the devices, the container starts without that",
+            why=why,
+            hint="capabilities and its private /dev still keep it from them",
+        )
+
+    def lines(self) -> list[str]:
+        return [super().lines()[0].replace("error:", "warning:", 1), *super().lines()[1:]]
 
 
 def _write_rules(group: str, rules: tuple[Rule, ...]) -> None:

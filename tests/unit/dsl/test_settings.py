@@ -203,8 +203,11 @@ def test_independent_mounts_come_first_and_in_their_order(settings: Settings) ->
         c.mount_independent("mqueue", "shm", "devpts")
         c.mount_independent("devtmpfs", "shm", host=True)
         c.mount_independent("procfs", "sysfs")
+        c.mount_independent("cgroup")
         """
     )
+    assert [mount.readonly for mount in spec.mounts if mount.kind == "cgroup"] == [True]
+    assert spec.namespaces == ("mount", "cgroup")
     assert [(mount.kind, mount.destination, mount.host) for mount in spec.mounts] == [
         ("procfs", "/proc", False),
         ("sysfs", "/sys", False),
@@ -212,6 +215,7 @@ def test_independent_mounts_come_first_and_in_their_order(settings: Settings) ->
         ("devpts", "/dev/pts", False),
         ("shm", "/dev/shm", False),
         ("mqueue", "/dev/mqueue", False),
+        ("cgroup", "/sys/fs/cgroup", False),
         ("filesystem", "/dev/x", False),
     ]
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from haconiwa.host.cgroups import Hierarchy, parse_hierarchies
+import pytest
+
+from haconiwa.host.cgroups import Hierarchy, describe_layout, own_group, parse_hierarchies
 from haconiwa.isolation.cgroups import tracking_hierarchy
 
 
@@ -60,3 +62,49 @@ def test_of_several_mounts_of_one_hierarchy_the_first() -> None:
 def test_mount_point_with_a_space_and_without_optional_fields() -> None:
     text = "29 23 0:26 / /mnt/my\\040groups rw - cgroup2 cgroup2 rw\n"
     assert parse_hierarchies(text) == (Hierarchy(version=2, mount_point="/mnt/my groups"),)
+
+
+MEMBERSHIP = """\
+4:memory:/a/b
+3:cpuacct,cpu:/
+2:freezer:/..
+1:name=systemd:/x
+0::/user.slice/session-1.scope
+"""
+
+
+@pytest.mark.parametrize(
+    ("version", "controllers", "root", "expected"),
+    [
+        (2, ("memory",), "/", "/cg/user.slice/session-1.scope"),
+        (2, (), "/user.slice", "/cg/session-1.scope"),
+        (2, (), "/user.slice/session-1.scope", "/cg"),
+        (2, (), "/elsewhere", None),
+        (1, ("memory",), "/", "/cg/a/b"),
+        (1, ("memory",), "/a", "/cg/b"),
+        (1, ("cpu", "cpuacct"), "/", "/cg"),
+        (1, ("freezer",), "/", None),
+        (1, ("pids",), "/", None),
+    ],
+)
+def test_the_group_that_a_process_is_in(
+    version: int, controllers: tuple[str, ...], root: str, expected: str | None
+) -> None:
+    hierarchy = Hierarchy(version=version, mount_point="/cg", controllers=controllers, root=root)
+    assert own_group(hierarchy, MEMBERSHIP) == expected
+
+
+def test_a_mounted_part_of_a_hierarchy() -> None:
+    (part,) = parse_hierarchies(V2.replace(" / /sys", " /lane /sys"))
+    assert (part.root, part.mount_point) == ("/lane", "/sys/fs/cgroup")
+
+
+def test_groups_lie_below_the_base() -> None:
+    assert Hierarchy(version=2, mount_point="/cg", base="/cg/own").group("web") == "/cg/own/haconiwa/web"
+
+
+def test_the_layout_in_words() -> None:
+    assert describe_layout(()) == "no cgroups"
+    assert describe_layout(parse_hierarchies(V2)) == "cgroup v2: no controllers"
+    assert describe_layout(parse_hierarchies(V1)) == "cgroup v1: cpu cpuacct freezer memory"
+    assert describe_layout(parse_hierarchies(HYBRID)) == "cgroup v1: cpu cpuacct freezer memory; v2: no controllers"
