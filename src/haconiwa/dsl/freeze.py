@@ -178,6 +178,8 @@ def _namespaces(container: Container, network: NetworkSpec | None) -> tuple[Name
         wanted.add("time")
     if network is not None and not network.share:
         wanted.add("net")
+    if network is not None and network.mode != "none" and "mount" not in section.get("joined", ()):
+        wanted.add("mount")  # for /etc/hosts and resolv.conf
     if "cgroup" in values.get("independent", ()) and "cgroup" not in section.get("joined", ()):
         wanted.add("cgroup")  # without one the whole hierarchy of the host would be seen
     return tuple(kind for kind in NAMESPACE_TYPES if kind in wanted)  # type: ignore[misc]

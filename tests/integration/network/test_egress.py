@@ -116,6 +116,17 @@ except OSError as error:
 """
 
 
+def test_in_a_user_namespace(host: NetHost, make_box: MakeBox) -> None:
+    maps = "".join(f"config.namespace.set_{kind}_mapping(min=0, max=65536, offset=100000)\n" for kind in ("uid", "gid"))
+    box = make_box("mapped", f"{maps}config.network.allow_egress('10.0.0.1:8000')")
+    os.chown(box.root, 100000, 100000)
+    with host.server("host", "0.0.0.0", 8000), host.server("host", "0.0.0.0", 8001):
+        shown = box.run("sh", "-c", "for n in 0 1; do wget -O- http://10.0.0.1:800$n/; done", expect=1)
+    assert "host answers 10.0.0." in shown.stdout
+    assert "refused" in shown.stderr
+    assert denied(host, box) == ["tcp 10.0.0.1:8001"]
+
+
 def test_nothing_is_allowed(host: NetHost, python_box: Box) -> None:
     python_box.write(settings())
     shown = python_box.run(os.path.realpath(sys.executable), "-I", "-c", UDP).stdout.splitlines()

@@ -64,6 +64,18 @@ def test_a_user_namespace_has_its_network_too(make_box: MakeBox) -> None:
     assert shown.splitlines()[-2:] == ["eth0", "lo"]
 
 
+def test_the_hosts_root_gets_names_too(host: NetHost, make_box: MakeBox) -> None:
+    before = host("cat", "/etc/hosts", "/etc/resolv.conf")
+    box = make_box(
+        "plain", 'config.network.dns = ["192.0.2.53"]\nconfig.network.mode = "bridge"', root=None, independent=(),
+        namespaces=("uts",),
+    )  # fmt: skip
+    shown = box.sh("cat /etc/hosts /etc/resolv.conf")
+    assert f"\t{box.name}\n" in shown
+    assert shown.endswith("nameserver 192.0.2.53\n") or "search" in shown
+    assert host("cat", "/etc/hosts", "/etc/resolv.conf") == before
+
+
 def test_none_is_loopback_only(make_box: MakeBox) -> None:
     box = make_box("none", "config.network.mode = 'none'")
     assert box.sh("ls /sys/class/net; ping -c 1 127.0.0.1 | grep -c received").split() == ["lo", "1"]

@@ -44,7 +44,7 @@ def test_nothing_asked_is_the_hosts_network(settings: Settings) -> None:
 )
 def test_what_needs_a_bridge_asks_for_one(settings: Settings, line: str) -> None:
     container = settings(line)
-    assert container.namespaces == ("net",)
+    assert container.namespaces == ("mount", "net")
     assert network(container).mode == "bridge"
     assert replace(first(container), where=None) == InterfaceSpec(bridge="haconiwa0", bridge_ip="10.0.0.1/24")
 
@@ -57,7 +57,7 @@ def test_none_has_no_interface(settings: Settings) -> None:
 
 def test_share_makes_no_namespace(settings: Settings) -> None:
     container = settings("c.network.share('web')")
-    assert container.namespaces == ()
+    assert container.namespaces == ("mount",)
     assert (network(container).mode, network(container).share) == ("share", "web")
 
 
