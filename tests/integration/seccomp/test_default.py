@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tests.support.program import TREE
 pytestmark = pytest.mark.requires("root", "busybox")
 
 PROBE = str(Path(TREE) / "tests" / "integration" / "seccomp" / "probe.py")
+PROBE_I386 = PROBE.replace("probe.py", "probe_i386.py")
 NUMBERS = ABIS[os.uname().machine].numbers()
 
 BLOCKED = """
@@ -88,6 +90,20 @@ def test_what_comes_with_a_capability(box: Box) -> None:
     found = probe(box, 'config.capabilities.allow("sys_admin")')
     expected = {call: without[call] if call.startswith(LIFTED) else "EPERM" for call in BLOCKED}
     assert {call: found[call] for call in BLOCKED} == expected
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="i386 is another ABI of x86_64")
+def test_programs_for_i386(box: Box) -> None:
+    numbers = ABIS["i386"].numbers()
+    calls = {"getpid": "", "keyctl": ",0x7fffffff", "unshare": ",0", "socket": ",40,1,0", "clone3": ",0,0"}
+    argv = [PROBE_I386, *[f"{numbers[name]}{given}" for name, given in calls.items()]]
+    box.write(root=None, independent=(), namespaces=("pid",))
+    done = box.run(sys.executable, *argv, expect=None)
+    if done.returncode == 128 + signal.SIGSEGV:
+        pytest.skip("this kernel runs no programs for i386")
+    pid, *blocked = map(int, done.stdout.split())
+    assert pid == 1
+    assert blocked == [-errno.EPERM, -errno.EPERM, -errno.EPERM, -errno.ENOSYS]
 
 
 def test_attach_is_under_the_same_filters(box: Box) -> None:

@@ -217,7 +217,7 @@ class _Reader:
         for name in named:
             if not name.startswith("SCMP_ARCH_"):
                 self._refuse("", f"architectures: {show(name)} is none")
-        asked = [_ABIS.get(name) for name in named]
+        asked = {_ABIS[name] for name in named if name in _ABIS}
         return (own, *[abi for abi in others if abi in asked])
 
     def _flags(self, profile: dict[str, Any]) -> int:

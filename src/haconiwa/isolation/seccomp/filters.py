@@ -78,7 +78,8 @@ def plan(spec: ContainerSpec) -> list[Step]:
 def _describe(seccomp: SeccompSpec) -> str:
     parts = {"default": ["the default profile"], "unconfined": []}.get(seccomp.profile, [f'"{seccomp.profile}"'])
     for spec in seccomp.filters:
-        parts.append(f"{len(spec.rules)} rules, else {spec.default}")
+        count = len(spec.rules)
+        parts.append(f"{count} rule{'' if count == 1 else 's'}, else {spec.default}")
     return "; ".join(parts)
 
 
