@@ -28,7 +28,8 @@ exec nsenter --net=/proc/{pid}/ns/net --mount=/proc/{pid}/ns/mnt -- {program} "$
 
 SERVER = """\
 import socket, sys
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
+from socketserver import TCPServer  # HTTPServer would look for its own name, for 10 s
 
 class Who(BaseHTTPRequestHandler):
     def do_GET(self):
@@ -41,7 +42,8 @@ class Who(BaseHTTPRequestHandler):
     def log_message(self, *args):
         pass
 
-class Server(HTTPServer):
+class Server(TCPServer):
+    allow_reuse_address = True
     address_family = socket.AF_INET6 if ":" in sys.argv[2] else socket.AF_INET
 
 with Server((sys.argv[2], int(sys.argv[3])), Who) as server:

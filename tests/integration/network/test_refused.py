@@ -44,6 +44,13 @@ def test_addresses_that_are_taken(host: NetHost, make_box: MakeBox) -> None:
     assert "another machine or interface has it" in second.fails("true")
 
 
+def test_a_thousand_ports(host: NetHost, make_box: MakeBox) -> None:
+    box = make_box("wide", "config.network.publish('20000-21023', to='79-1102')")
+    box.daemon("httpd -p 80 -h /www && httpd -p 1102 -h /www && echo ready && exec sleep 1000")
+    urls = [f"http://192.0.2.1:{port}/cgi-bin/who" for port in (20001, 21023, 21024)]
+    assert [line.startswith(box.name) for line in host.lan.fetch(*urls)] == [True, True, False]
+
+
 def test_a_full_bridge(make_box: MakeBox) -> None:
     one, other = (make_box("one", "config.network.bridge_ip = '10.0.0.1/30'") for _ in range(2))
     one.daemon()

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from haconiwa.errors import HostError
 from haconiwa.host.tools import Tool, ToolFailed, run_tool
+from haconiwa.isolation.net.store import Store
 from haconiwa.spec.addresses import format_network, parse_network
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from haconiwa.isolation.net.store import Bridge, Lease, Store
+    from haconiwa.isolation.net.store import Bridge, Lease
     from haconiwa.spec.network import Interface, PublishSpec
 
 TABLE = "inet haconiwa"
@@ -124,7 +125,7 @@ class Connecting:
     def _begin(self) -> Tool:
         return Tool("set the rules of nftables", "nft", ("-f", "-"), self._text)
 
-    def finish(self, open_store: type[Store]) -> None:
+    def finish(self) -> None:
         """Wait for it; a table that is missing is made with all that is known.
 
         Raises:
@@ -136,7 +137,7 @@ class Connecting:
             self._tool.finish()
         except ToolFailed as error:
             if not _has_table():
-                with open_store() as store:
+                with Store() as store:
                     make_table(store)
                 return
             if "File exists" in error.why or "overlap" in error.why:

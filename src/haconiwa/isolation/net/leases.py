@@ -88,7 +88,7 @@ def _reserve(
         name=spec.name,
         names=tuple(dict.fromkeys((spec.hostname or spec.name, spec.name))),
         interfaces=tuple(taken),
-        published=tuple(_published(store, spec.name, network.publish, taken)),
+        published=tuple(_published(store, network.publish, taken)),
         namespace=network.namespace,
         cleanup=network.cleanup,
         hosts=tuple((address, name) for name, address in network.hosts.items()),
@@ -177,23 +177,24 @@ def neighbours(bridge: str, ours: set[str]) -> set[str]:
     return {row[0] for row in known if row[3] not in ours and not row[3].startswith("02:")}
 
 
-def _published(
-    store: Store, container: str, published: tuple[PublishSpec, ...], interfaces: list[Interface]
-) -> list[tuple[str, str]]:
+def _published(store: Store, published: tuple[PublishSpec, ...], interfaces: list[Interface]) -> list[tuple[str, str]]:
     """The elements for published ports, each of them free on this machine."""
     if not published:
         return []
     elements = firewall.published_elements(published, interfaces[0])
-    taken = [(map_, element, lease.name) for lease in store.leases() for map_, element in lease.published]
-    own: list[tuple[str, str, str]] = []
+    taken: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for lease in store.leases():
+        for map_, element in lease.published:
+            ip, port = host_side(element)
+            taken.setdefault((map_, port), []).append((ip, lease.name))
     for map_, element in elements:
-        owner = next((other for m, e, other in (*taken, *own) if m == map_ and _same_port(e, element)), None)
-        if owner is not None:
-            raise HostError(f"cannot publish the port {host_side(element)[1]}", why=f'"{owner}" has published it')
-        own.append((map_, element, container))
+        ip, port = host_side(element)
+        for other_ip, owner in taken.get((map_, port), ()):
+            if ip == other_ip or "/" in ip or "/" in other_ip:  # one of them means every address
+                raise HostError(f"cannot publish the port {port}", why=f'"{owner}" has published it')
     for one in published:
-        for port in range(one.first, one.last + 1):
-            _refuse_used_port(one, port)
+        for number in range(one.first, one.last + 1):
+            _refuse_used_port(one, number)
     return elements
 
 
@@ -201,11 +202,6 @@ def host_side(element: str) -> tuple[str, str]:
     """The host's address and port of a published element."""
     ip, _, port = element.partition(" : ")[0].partition(" . ")
     return ip, port
-
-
-def _same_port(one: str, other: str) -> bool:
-    (ip, port), (other_ip, other_port) = host_side(one), host_side(other)
-    return port == other_port and (ip == other_ip or "/" in ip or "/" in other_ip)
 
 
 def _refuse_used_port(one: PublishSpec, port: int) -> None:

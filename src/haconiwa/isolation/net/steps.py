@@ -13,7 +13,6 @@ from haconiwa.errors import HostError
 from haconiwa.host.tools import find_tool, open_network_namespace
 from haconiwa.isolation.net import etc, leases, links, netns
 from haconiwa.isolation.net.firewall import Connecting
-from haconiwa.isolation.net.store import Store
 from haconiwa.isolation.step import CHILD, PARENT, SUPERVISOR, Site, Step
 from haconiwa.spec.network import Network
 
@@ -87,7 +86,7 @@ class MakeLinks(Step):
             links.make_links(reservation.lease, self.network, namespace_fd)
         finally:
             os.close(namespace_fd)
-            connecting.finish(Store)
+            connecting.finish()
         if self.network.namespace:
             netns.give_name(self.network.namespace, site.child_pid)
 
