@@ -58,6 +58,14 @@ def told(text: str) -> dict[str, str]:
     return dict(re.findall(r"^(\S+) = (.*)$", text, re.MULTILINE))
 
 
+@pytest.mark.setting(
+    "cgroup.memory.max",
+    "cgroup.memory.low",
+    "cgroup.cpu.max",
+    "cgroup.cpu.weight",
+    "cgroup.pids.max",
+    "cgroup.cpuset.cpus",
+)
 def test_limits_are_written_and_read_back(box: Box) -> None:
     needs("memory", "cpu", "pids", "cpuset")
     box.write(
@@ -83,6 +91,7 @@ def test_limits_are_written_and_read_back(box: Box) -> None:
     box.nothing_left()
 
 
+@pytest.mark.setting("cgroup.memory.limit_in_bytes", "cgroup.cpu.cfs_quota_us", "cgroup.cpu.shares")
 def test_names_of_v1_mean_the_same(box: Box) -> None:
     needs("memory", "cpu", "pids")
     keys = [
@@ -205,6 +214,7 @@ def test_only_the_groups_that_are_needed(box: Box) -> None:
         box.stop()
 
 
+@pytest.mark.setting("cgroup_name")
 def test_another_name_for_the_groups(box: Box) -> None:
     box.write(f"config.cgroup_name = '{box.name}-other'")
     assert f"/haconiwa/{box.name}-other\n" in box.sh("cat /proc/self/cgroup")
@@ -308,6 +318,7 @@ def test_hooks_read_and_write_the_live_groups(box: Box) -> None:
     assert all("the container has no group of the " in line for line in missing)
 
 
+@pytest.mark.setting("mount_independent")
 def test_the_groups_inside_are_its_own_and_read_only(box: Box) -> None:
     box.write(independent=("procfs", "sysfs", "devtmpfs", "cgroup"))
     shown = box.sh(
@@ -384,6 +395,7 @@ def test_only_harmless_devices_can_be_used(box: Box) -> None:
         box.stop()
 
 
+@pytest.mark.setting("cgroup.devices.allow")
 @pytest.mark.parametrize(
     ("settings", "denied"),
     [
@@ -400,6 +412,7 @@ def test_devices_that_are_allowed(box: Box, settings: str, denied: bool) -> None
     assert ("Operation not permitted" if denied else "No such device or address") in result.stderr
 
 
+@pytest.mark.setting("cgroup.devices.deny")
 def test_nothing_but_what_is_allowed_again(box: Box) -> None:
     box.write(f"{TMP}config.cgroup['devices.deny'] = 'a'\nconfig.cgroup['devices.allow'] = ['c 1:3 rw']\n")
     result = box.run(

@@ -56,6 +56,8 @@ def known() -> list[str]:
     names = [name for name in _public(Definition) if not isinstance(getattr(Definition, name), property)]
     for section in SECTIONS:
         names += [f"{section._section}.{name}" for name in _public(section)]
+        if hasattr(section, "__setitem__"):
+            names.append(section._section)
     return sorted(names)
 
 

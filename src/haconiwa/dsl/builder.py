@@ -60,19 +60,10 @@ def log_level(value: object) -> str:
     return one_of(value, LOG_LEVELS, "one of debug info warning error")
 
 
-if TYPE_CHECKING:
-    SECTIONS: tuple[type[Section], ...]
-    """What a container is divided into."""
-
-
-def __getattr__(name: str) -> tuple[type[Section], ...]:
-    """`SECTIONS`, which is made when asked for: most haco files need only some of them."""
-    if name != "SECTIONS":
-        raise AttributeError(name)
-    from haconiwa.dsl.cgroup import Cgroup
-
-    return (Bootstrap, Provision, Rootfs, Filesystem, Namespace, Resource, Capabilities, Command, Cgroup)
-
+SECTIONS: tuple[type[Section], ...] = (
+    Bootstrap, Provision, Rootfs, Filesystem, Namespace, Resource, Capabilities, Command,
+)  # fmt: skip
+"""What a container is divided into, as far as a plain start loads it; see `dsl.sections` for all."""
 
 oom_score_adj = between(-1000, 1000, "a number from -1000 to 1000")
 wait_interval = between(1, 3_600_000, "a number of milliseconds")

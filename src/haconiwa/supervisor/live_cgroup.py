@@ -73,7 +73,7 @@ class LiveCgroup:
 
     def _holder(self, key: str) -> str:
         """The group that has a file of that name."""
-        return next((path for path in self.paths if "/" not in key and os.path.exists(f"{path}/{key}")), "")
+        return next((path for path in self.paths if "/" not in key and os.path.isfile(f"{path}/{key}")), "")
 
     def _read(self, key: str) -> Lines | None:
         path = self._holder(key)
