@@ -131,10 +131,11 @@ class Connecting:
         Raises:
             HostError: It was refused; nothing was changed.
         """
-        if self._tool is None:
+        tool, self._tool = self._tool, None
+        if tool is None:
             return
         try:
-            self._tool.finish()
+            tool.finish()
         except ToolFailed as error:
             if not _has_table():
                 with Store() as store:
@@ -144,6 +145,15 @@ class Connecting:
                 raise HostError("cannot publish the ports", why="one of them is published already",
                                 hint="haconiwa network ls shows by whom") from None  # fmt: skip
             raise
+
+    def abandon(self) -> None:
+        """Wait for it if nobody has yet: what it has added is about to be removed."""
+        tool, self._tool = self._tool, None
+        if tool is not None:
+            try:
+                tool.finish()
+            except ToolFailed:
+                pass
 
 
 def _has_table() -> bool:

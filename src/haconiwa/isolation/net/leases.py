@@ -31,12 +31,14 @@ class Reservation:
         lease: What it has.
         bridges: The bridges that are ours, of its interfaces.
         fd: Holds it.
+        connecting: The transaction of nftables, begun here, since the kernel takes its time for it.
     """
 
     def __init__(self, lease: Lease, used: list[Bridge], fd: int) -> None:
         self.lease = lease
         self.bridges = [bridge for bridge in used if bridge.ours]
         self.fd = fd
+        self.connecting = firewall.Connecting(self.bridges, lease)
 
 
 def reserve(spec: ContainerSpec, network: NetworkSpec, notice: Callable[[str], None]) -> Reservation:
@@ -230,6 +232,7 @@ def release(reservation: Reservation) -> None:
     What the kernel makes us wait for (20 ms and more for a rule, a link or a bridge) is done by a process that outlives
     the caller; should it die, the next start or `haconiwa network` does it.
     """
+    reservation.connecting.abandon()
     os.close(reservation.fd)
     lease = reservation.lease
     if lease.namespace and not lease.cleanup:

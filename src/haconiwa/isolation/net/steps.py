@@ -12,7 +12,6 @@ import os
 from haconiwa.errors import HostError
 from haconiwa.host.tools import find_tool, open_network_namespace
 from haconiwa.isolation.net import etc, leases, links, netns
-from haconiwa.isolation.net.firewall import Connecting
 from haconiwa.isolation.step import CHILD, PARENT, SUPERVISOR, Site, Step
 from haconiwa.spec.network import Network
 
@@ -80,13 +79,12 @@ class MakeLinks(Step):
 
     def execute(self, site: Site) -> None:
         reservation: Reservation = _reservation(site)
-        connecting = Connecting(reservation.bridges, reservation.lease)
         namespace_fd = open_network_namespace(site.child_pid)
         try:
             links.make_links(reservation.lease, self.network, namespace_fd)
         finally:
             os.close(namespace_fd)
-            connecting.finish()
+        reservation.connecting.finish()
         if self.network.namespace:
             netns.give_name(self.network.namespace, site.child_pid)
 
