@@ -144,7 +144,8 @@ def resolve(cgroup: CgroupSpec, found: tuple[Hierarchy, ...]) -> list[Limit]:
             problems.append(Problem(f"{setting.named()}: {error}", setting.where, error.hint))
     if problems:
         raise ConfigError(problems)
-    return list(limits.values())
+    # v1 takes no limit of memory and swap together below that of memory alone, which has none at first.
+    return sorted(limits.values(), key=lambda limit: limit.key == "memory.memsw.limit_in_bytes")
 
 
 class Impossible(Exception):

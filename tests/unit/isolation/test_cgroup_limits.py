@@ -70,14 +70,21 @@ def test_v2_names_on_v2() -> None:
 def test_v2_names_on_v1() -> None:
     assert written(V2_NAMES, HYBRID) == [
         ("/cg/memory/memory.limit_in_bytes", "8388608"),
-        ("/cg/memory/memory.memsw.limit_in_bytes", "8388608"),
         ("/cg/cpu,cpuacct/cpu.cfs_period_us", "100000"),
         ("/cg/cpu,cpuacct/cpu.cfs_quota_us", "-1"),
         ("/cg/cpu,cpuacct/cpu.shares", "1024"),
         ("/cg/blkio/blkio.throttle.read_bps_device", "8:0 5"),
         ("/cg/blkio/blkio.throttle.write_iops_device", "8:0 0"),
         ("/cg/cpuset/cpuset.cpus", "0"),
+        ("/cg/memory/memory.memsw.limit_in_bytes", "8388608"),
     ]
+
+
+def test_memory_and_swap_together_after_memory() -> None:
+    """The kernel refuses the other order."""
+    swap_first = asked(("memory.swap.max", "0"), ("memory.max", "8388608"), ("cpu.idle", "1"))
+    keys = [limit.key for limit in resolve(swap_first, HYBRID)]
+    assert keys == ["memory.limit_in_bytes", "cpu.idle", "memory.memsw.limit_in_bytes"]
 
 
 V1_NAMES = asked(
