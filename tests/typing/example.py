@@ -11,6 +11,25 @@ from haconiwa import Barn, Base, Call, Container, arg, define
 CALLS = {"ticks": 0}
 
 
+def other_sources(c: Container) -> None:
+    """What needs another strategy, or a host that has it, than the rest of this file."""
+    c.add_device("/dev/fuse", access="rw")
+    c.lxcfs_root = "/var/lib/lxcfs"
+    c.rootfs.idmap = True
+    c.namespace.map_ids("auto")
+    c.bootstrap.image = "oci:/srv/images/base:latest"
+    c.bootstrap.tls_verify = True
+    c.bootstrap.tool = "mmdebstrap"
+    c.bootstrap.sha256 = "0" * 64
+    c.bootstrap.max_size = "4G"
+    c.bootstrap.timeout_sec = 600
+    c.bootstrap.git_branch = "main"
+    c.bootstrap.git_depth = 1
+    c.bootstrap.git_submodules = False
+    c.provision.copy("motd", "/etc/motd", run="changed")
+    c.provision.share_cache("apt")
+
+
 def hardened(c: Container) -> None:
     """A helper that is used for several containers."""
     c.no_new_privs = True

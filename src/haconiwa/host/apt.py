@@ -39,10 +39,10 @@ def _family(scripts: str, release: str) -> str:
 def _codename(path: str) -> str:
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
-            values = dict(line.rstrip("\n").partition("=")[::2] for line in file)
+            pairs = [line.rstrip("\n").partition("=") for line in file]
     except OSError:
         return ""
-    return values.get("VERSION_CODENAME", "").strip("\"'")
+    return next((value.strip("\"'") for key, _, value in pairs if key == "VERSION_CODENAME"), "")
 
 
 def _entries(folder: str) -> Iterator[tuple[str, list[str]]]:

@@ -13,6 +13,7 @@ def show_size(size: float) -> str:
     """``512 B``, ``1.5 KiB``, ``20 GiB``: three digits at least where there are that many."""
     if size < _STEP:
         return f"{size:.0f} B"
+    unit = ""
     for unit in _UNITS:
         size /= _STEP
         if size < _STEP or unit == _UNITS[-1]:
