@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,9 @@ from tests.integration.network.conftest import MakeBox
 from tests.support.net_host import FETCH, HOST, LAN, NetHost
 
 pytestmark = pytest.mark.requires("root", "busybox", "ip", "nft", "bridge", "dnsmasq")
+
+PYTHON = os.path.realpath("/usr/bin/python3")
+"""The host's own: the one that runs the tests may be somewhere else than in /usr."""
 
 NAMES = {"ok.example": LAN, "deep.wild.example": LAN, "bad.example": "192.0.2.9"}
 
@@ -58,9 +60,7 @@ config.network.allow_egress(*{allowed!r})
 
 
 def fetched(box: Box, *urls: str) -> list[str]:
-    python = os.path.realpath(sys.executable)
-    assert python.startswith("/usr/")
-    return box.run(python, "-I", "-c", FETCH, *urls).stdout.splitlines()
+    return box.run(PYTHON, "-I", "-c", FETCH, *urls).stdout.splitlines()
 
 
 def denied(host: NetHost, box: Box) -> list[str]:
@@ -129,7 +129,7 @@ def test_in_a_user_namespace(host: NetHost, make_box: MakeBox) -> None:
 
 def test_nothing_is_allowed(host: NetHost, python_box: Box) -> None:
     python_box.write(settings())
-    shown = python_box.run(os.path.realpath(sys.executable), "-I", "-c", UDP).stdout.splitlines()
+    shown = python_box.run(PYTHON, "-I", "-c", UDP).stdout.splitlines()
     assert shown == ["[Errno 1] Operation not permitted"] * 2
     assert denied(host, python_box) == [f"udp {LAN}:53"]
 
@@ -150,7 +150,7 @@ def test_names_over_tcp(host: NetHost, dns: None, python_box: Box) -> None:
         "        print(asked.recv(1000)[-4:])\n"
     )
     python_box.write(settings("ok.example:8000"))
-    shown = python_box.run(os.path.realpath(sys.executable), "-I", "-c", code).stdout.splitlines()
+    shown = python_box.run(PYTHON, "-I", "-c", code).stdout.splitlines()
     assert shown == [str(bytes(map(int, LAN.split("."))))] * 2
 
 
