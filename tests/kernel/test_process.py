@@ -25,6 +25,7 @@ from haconiwa.kernel.process import (
     set_pdeathsig,
 )
 from tests.support.child import in_child
+from tests.support.requirements import cgroup2_mounts
 
 DEADLINE_S = 20
 
@@ -174,8 +175,7 @@ def test_clear_sighand_resets_handlers() -> None:
 @pytest.fixture
 def cgroup_v2() -> Iterator[Path]:
     """A control group of the unified hierarchy, wherever that is."""
-    with open("/proc/self/mounts", encoding="utf-8") as lines:
-        points = [line.split()[1] for line in lines if line.split()[2] == "cgroup2"]
+    points = cgroup2_mounts()
     if not points:
         pytest.skip("no cgroup v2 hierarchy is mounted")
     path = Path(points[0]) / f"kernel-test-{os.getpid()}"

@@ -70,12 +70,18 @@ def _has_cgroup1() -> bool:
         return any(line.split()[2] == "cgroup" for line in mounts)
 
 
+def cgroup2_mounts() -> list[str]:
+    """Where hierarchies of cgroup v2 are mounted, without those below another mount."""
+    with open("/proc/self/mounts", encoding="utf-8", errors="replace") as mounts:
+        points = [line.split()[1] for line in mounts if line.split()[2] == "cgroup2"]
+    return [point for point in points if os.path.exists(f"{point}/cgroup.procs")]
+
+
 def _has_cgroup_bpf() -> bool:
     """Whether the kernel takes a program for the devices of a group, and there is a v2 hierarchy with groups."""
     number = {"x86_64": 321, "aarch64": 280}.get(os.uname().machine)
-    with open("/proc/self/mounts", encoding="utf-8", errors="replace") as mounts:
-        if number is None or not any(line.split()[2] == "cgroup2" for line in mounts):
-            return False
+    if number is None or not cgroup2_mounts():
+        return False
     program = ctypes.create_string_buffer(bytes.fromhex("b7000000010000009500000000000000"), 16)
     words = ctypes.create_string_buffer(b"Apache-2.0")
     attributes = struct.pack("=IIQQ24x", 15, 2, ctypes.addressof(program), ctypes.addressof(words))

@@ -19,7 +19,8 @@ class _Named(type):
 
     def __new__(mcs, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> _Named:
         cls: Any = super().__new__(mcs, name, bases, body)
-        cls.members = {key: cls(value) for key, value in body.items() if type(value) is int}
+        # the interpreter has integers of its own in there (__firstlineno__)
+        cls.members = {key: cls(value) for key, value in body.items() if type(value) is int and key[:2] != "__"}
         for key, member in cls.members.items():
             setattr(cls, key, member)
         named: _Named = cls
