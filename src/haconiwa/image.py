@@ -1,10 +1,9 @@
-"""The modules of a start in one file.
+"""The package's modules in one file.
 
 A start loads about a hundred small modules, a few of them the interpreter's own. To find, open and check each of them
-takes longer than to run them, so what one start has loaded is kept together, as compiled code, and later starts load
-it at once. The file lies beside Python's own ``.pyc`` files, is trusted as they are, and like them is checked against
-the size and time of every source: when one has changed, or it was written by another Python, it is passed over and
-written anew.
+takes longer than to run them, so all are kept together, as compiled code. The file lies beside Python's own ``.pyc``
+files and is trusted as they are. Like a ``.pyc`` a module in it is checked against the size and time of its source when
+it is loaded: a changed one is passed over, and the next start writes the file anew.
 """
 
 from __future__ import annotations
@@ -19,37 +18,51 @@ if TYPE_CHECKING:
     from types import CodeType, ModuleType
     from typing import Any
 
-    Source = tuple[str, bool, int, int]  # path, is a package, size, mtime in ns
+    Entry = tuple[str, bool, int, int, int, int]  # path, is a package, size, mtime in ns; offset and length in the file
 
-_PACKAGE = "haconiwa"
-_MAGIC = f"haconiwa image 2, Python {sys.version}\n".encode()
-_LENGTH_SIZE = 8  # bytes: the length of the table of sources, which is checked before the code is read
-_PATH = os.path.join(os.path.dirname(__file__), "__pycache__", f"start.{sys.implementation.cache_tag}.image")
-_FIRST = "haconiwa.cli"  # looks for the image
+_FOLDER = os.path.dirname(__file__)
+_PATH = os.path.join(_FOLDER, "__pycache__", f"{sys.implementation.cache_tag}.image")
+_MAGIC = f"haconiwa image 3, Python {sys.version}\n".encode()
+_LENGTH_SIZE = 8  # bytes: the length of the table, which comes before the code
+_PACKAGE = __name__.rpartition(".")[0]
+MAIN = "haconiwa.cli.main"
+"""The module that every command loads first."""
 LAST = "haconiwa.cli.start"
 """The module that every start loads first of all; what it needs itself is loaded when its own loading ends."""
-_COMPILER = ("bpf", "compile", "default", "docker", "policy")
-_ONLY_ONCE = {"haconiwa.kernel.syscall_tables", *(f"haconiwa.isolation.seccomp.{name}" for name in _COMPILER)}
-"""What the first start of a machine loads to compile its seccomp filters; the later ones read them from the cache."""
 _ModuleSpec: Any = type(__spec__)  # importlib.machinery.ModuleSpec, without importing that
 
 
 class _Finder:
-    """Finds and loads modules of the image; what is not in it is left to the other finders."""
+    """Finds and loads modules of the image; what is not in it, or has changed, is left to the other finders."""
 
-    def __init__(self, sources: dict[str, Source], codes: dict[str, CodeType]) -> None:
-        self._sources = sources
-        self._codes = codes
+    def __init__(self, file_id: tuple[int, int], start: int, order: tuple[str, ...], entries: dict[str, Entry]) -> None:
+        self._file_id = file_id
+        self._start = start
+        self._order = order
+        self._entries = entries
+        self.is_stale = False
 
     def find_spec(self, name: str, *_where: object) -> Any:
         """As ``importlib.abc.MetaPathFinder``."""
-        source = self._sources.get(name)
-        if source is None:
+        if name not in self._entries:
             return None
-        spec = _ModuleSpec(name, self, origin=source[0], is_package=source[1])
+        try:
+            fd = self._open()
+        except OSError:
+            return None
+        try:
+            code = self._code(name, fd)
+        except OSError:
+            return None  # its source is gone
+        finally:
+            os.close(fd)
+        if code is None:
+            return None
+        path, is_package = self._entries[name][:2]
+        spec = _ModuleSpec(name, self, origin=path, loader_state=code, is_package=is_package)
         spec.has_location = True
-        if source[1]:
-            spec.submodule_search_locations = [os.path.dirname(source[0])]
+        if is_package:
+            spec.submodule_search_locations = [os.path.dirname(path)]
         return spec
 
     def create_module(self, _spec: object) -> None:
@@ -57,96 +70,134 @@ class _Finder:
 
     def exec_module(self, module: ModuleType) -> None:
         """As ``importlib.abc.Loader``."""
-        exec(self._codes[module.__name__], module.__dict__)
+        spec: Any = module.__spec__
+        code, spec.loader_state = spec.loader_state, None
+        exec(code, module.__dict__)
 
-    def load_start(self) -> None:
-        """Load `LAST` and what it needs, in the order of then, without the import system's work for each."""
-        for name in self._sources:
-            if name not in sys.modules:
-                self._load(name)
-            if name == LAST:
-                return
+    def load(self, last: str) -> None:
+        """Load a module and what it needs, in the order of then, without the import system's work for each."""
+        fd = self._open()
+        try:
+            for name in self._order[: self._order.index(last) + 1]:
+                if name not in sys.modules:
+                    self._load(name, fd)
+        finally:
+            os.close(fd)
 
-    def _load(self, name: str) -> None:
-        module: Any = type(sys)(name)
-        spec = module.__spec__ = self.find_spec(name)
-        module.__file__, module.__loader__, module.__package__ = spec.origin, self, spec.parent
-        if spec.submodule_search_locations is not None:
-            module.__path__ = spec.submodule_search_locations
+    def _open(self) -> int:
+        """The file of the table that was read; a later one has its code elsewhere."""
+        fd = os.open(_PATH, os.O_RDONLY | os.O_CLOEXEC)
+        if _file_id(fd) == self._file_id:
+            return fd
+        os.close(fd)
+        raise FileNotFoundError(_PATH)
+
+    def _code(self, name: str, fd: int) -> CodeType | None:
+        """The code of a module in the open image; None when its source has changed."""
+        path, _, size, mtime_ns, offset, length = self._entries[name]
+        status = os.stat(path)
+        if status.st_size != size or status.st_mtime_ns != mtime_ns:
+            return None
+        code: CodeType = marshal.loads(os.pread(fd, length, self._start + offset))
+        return code
+
+    def _load(self, name: str, fd: int) -> None:
+        code = self._code(name, fd)
+        if code is None:
+            self.is_stale = True
+            __import__(name)
+            return
+        module: Any = type(sys)(name)  # without a __spec__, which takes as long to make as all the rest here
+        parent, _, child = name.rpartition(".")
+        path, is_package = self._entries[name][:2]
+        module.__file__, module.__loader__, module.__package__ = path, self, name if is_package else parent
+        if is_package:
+            module.__path__ = [os.path.dirname(path)]
         sys.modules[name] = module
         try:
-            exec(self._codes[name], module.__dict__)
+            exec(code, module.__dict__)
         except BaseException:
             del sys.modules[name]
             raise
-        parent, _, child = name.rpartition(".")
         if parent:
             setattr(sys.modules[parent], child, module)
 
 
 def use_image() -> None:
-    """Let modules come from the image, if there is one that fits."""
+    """Let modules come from the image, if this Python wrote a whole one."""
     try:
-        with open(_PATH, "rb") as file:
-            content = file.read()
+        fd = os.open(_PATH, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return
     try:
-        if not content.startswith(_MAGIC):
-            return
-        start = len(_MAGIC) + _LENGTH_SIZE
-        end = start + int.from_bytes(content[len(_MAGIC) : start])
-        sources: dict[str, Source] = marshal.loads(content[start:end])
-        if all(_is_unchanged(source) for source in sources.values()):
-            codes: dict[str, CodeType] = marshal.loads(memoryview(content)[end:])
-            sys.meta_path.insert(0, _Finder(sources, codes))
+        head_size = len(_MAGIC) + _LENGTH_SIZE
+        head = os.pread(fd, head_size, 0)
+        start = head_size + int.from_bytes(head[len(_MAGIC) :])
+        if head.startswith(_MAGIC):
+            size, order, entries = marshal.loads(os.pread(fd, start - head_size, head_size))
+            if os.fstat(fd).st_size == start + size:
+                sys.meta_path.insert(0, _Finder(_file_id(fd), start, order, entries))
     except (OSError, EOFError, ValueError, TypeError):
-        return  # a source is gone, or the file is damaged
+        return  # the file is damaged
+    finally:
+        os.close(fd)
 
 
-def load_start() -> None:
-    """Load what every start needs, if there is an image."""
+def load(last: str) -> None:
+    """Load a module on the way to `LAST`, or that, and what it needs, if there is an image.
+
+    What it needs is what a start loaded before it, in that order: every command can use all on the way to its `main`.
+    """
     finder = sys.meta_path[0]
     if isinstance(finder, _Finder):
-        finder.load_start()
-
-
-def _is_unchanged(source: Source) -> bool:
-    status = os.stat(source[0])
-    return (status.st_size, status.st_mtime_ns) == source[2:]
+        try:
+            finder.load(last)
+        except OSError:
+            return  # replaced meanwhile, or a source is gone; what is needed is imported
 
 
 def keep_image() -> None:
-    """Write the image of what this process has loaded, unless it already came from one or may not be written."""
-    if sys.dont_write_bytecode or any(isinstance(finder, _Finder) for finder in sys.meta_path):
+    """Write the image, unless what every start needs came from one, or none may be written."""
+    finder = sys.meta_path[0]
+    if sys.dont_write_bytecode or (isinstance(finder, _Finder) and not finder.is_stale):
         return
-    sources = dict(_sources_of_loaded())
-    codes = {name: compile_bare(source[0]) for name, source in sources.items()}
+    names = list(sys.modules)
+    order = [name for name in names[names.index(__name__) + 1 : names.index(LAST) + 1] if _origin(name).endswith(".py")]
+    entries: dict[str, Entry] = {}
+    codes = bytearray()
+    for name, path in {**{name: _origin(name) for name in order}, **dict(_sources_of_package())}.items():
+        code = marshal.dumps(compile_bare(path))
+        status = os.stat(path)
+        is_package = os.path.basename(path) == "__init__.py"
+        entries[name] = (path, is_package, status.st_size, status.st_mtime_ns, len(codes), len(code))
+        codes += code
+    table = marshal.dumps((len(codes), tuple(order), entries))
     temporary = f"{_PATH}.{os.getpid()}"
     try:
         with open(temporary, "xb") as file:
-            table = marshal.dumps(sources)
-            file.write(_MAGIC + len(table).to_bytes(_LENGTH_SIZE) + table + marshal.dumps(codes))
+            file.write(_MAGIC + len(table).to_bytes(_LENGTH_SIZE) + table + codes)
         os.replace(temporary, _PATH)
     except OSError:
         return  # a folder that may not be written to has no .pyc files either
 
 
-def _sources_of_loaded() -> Iterator[tuple[str, Source]]:
-    """The modules that came from files since the image was looked for, in the order in which their loading ended.
+def _file_id(fd: int) -> tuple[int, int]:
+    status = os.fstat(fd)
+    return status.st_ino, status.st_mtime_ns
 
-    Of those that are not ours only what `LAST` needs: others may be what a haco file imports. Of ours not what hardly
-    any later start needs.
-    """
-    names = list(sys.modules)
-    first, last = names.index(_FIRST), names.index(LAST)
-    own = (name for name in names[last:] if name.partition(".")[0] == _PACKAGE and name not in _ONLY_ONCE)
-    for name in (*names[first:last], *own):
-        module = sys.modules[name]
-        origin = module.__spec__.origin if module.__spec__ is not None else None
-        if origin is not None and origin.endswith(".py"):
-            status = os.stat(origin)
-            yield name, (origin, hasattr(module, "__path__"), status.st_size, status.st_mtime_ns)
+
+def _origin(name: str) -> str:
+    return getattr(sys.modules[name], "__file__", None) or ""
+
+
+def _sources_of_package() -> Iterator[tuple[str, str]]:
+    for folder, folders, files in os.walk(_FOLDER):
+        folders[:] = [name for name in folders if name.isidentifier()]
+        package = _PACKAGE + folder.removeprefix(_FOLDER).replace(os.sep, ".")
+        for file in files:
+            stem, suffix = os.path.splitext(file)
+            if suffix == ".py":
+                yield package if stem == "__init__" else f"{package}.{stem}", os.path.join(folder, file)
 
 
 def compile_bare(path: str) -> CodeType:

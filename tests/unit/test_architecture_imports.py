@@ -30,14 +30,14 @@ OWN_COMMANDS = frozenset({"arguments", "late_site", "main", "output", "privilege
 """Modules of haconiwa.cli that may be loaded then."""
 
 WATCHED_START = """\
-import sys
+import gc, sys
 source, result, *sys.argv[1:] = sys.argv[1:]
 sys.path.insert(0, source)
 from haconiwa.kernel import process
 
 def clone3(*args, **options):
     with open(result, "w") as file:
-        file.write("\\n".join(sys.modules))
+        file.write("\\n".join([f"collecting={gc.isenabled()}", *sys.modules]))
     return real(*args, **options)
 
 real, process.clone3 = process.clone3, clone3
@@ -93,7 +93,9 @@ def test_what_is_loaded_when_the_container_is_cloned(
     script.write_text(WATCHED_START, encoding="ascii")
     argv = [sys.executable, "-I", "-S", "-B", str(script), str(SOURCE), str(result), "start", str(file)]
     subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, timeout=30)
-    loaded = set(result.read_text(encoding="ascii").split())
+    collecting, *loaded_in_order = result.read_text(encoding="ascii").split()
+    assert collecting == "collecting=False"
+    loaded = set(loaded_in_order)
     own = {name for name in loaded if name.partition(".")[0] == "haconiwa"}
     assert sorted(loaded - own - LOADED_BY_A_START) == []
     assert sorted(name for name in own if name.startswith("haconiwa.build")) == []

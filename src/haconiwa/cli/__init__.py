@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
-from haconiwa.image import use_image
+import gc
 
+from haconiwa.image import MAIN, load, use_image
+
+gc.disable()  # loading makes nothing but what stays; a command that works for long turns it on again
 use_image()
+load(MAIN)

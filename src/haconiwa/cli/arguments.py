@@ -8,12 +8,12 @@ is given to ``argparse``, which has the last word.
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import ModuleType
+    from types import ModuleType, SimpleNamespace
     from typing import Any, Protocol
 
     class Parser(Protocol):
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
         def add_argument(self, *names: str, **settings: Any) -> Any:
             """As ``argparse.ArgumentParser.add_argument``."""
+else:
+    SimpleNamespace = type(sys.implementation)  # of the module types, without the time to load it
 
 
 class _Unsure(Exception):

@@ -9,7 +9,7 @@ import sys
 from haconiwa.cli.late_site import use_site_when_needed
 from haconiwa.cli.output import Output, message_fd, print_error
 from haconiwa.errors import EXIT_FAILURE, EXIT_USAGE, HaconiwaError, InternalError, describe_errno
-from haconiwa.image import load_start
+from haconiwa.image import LAST, load
 from haconiwa.kernel.files import CLOSE_RANGE, MAX_FD, close_range
 from haconiwa.kernel.signals import SIGHUP, SIGTERM, signal
 
@@ -144,8 +144,8 @@ def _dispatch(argv: list[str]) -> int:
 def load_command(name: str) -> ModuleType:
     """The module of a command: ``DESCRIPTION``, ``add_arguments(parser)``, ``run(arguments, output) -> int``."""
     module_name = f"haconiwa.cli.{name}"
-    if name == "start":
-        load_start()
+    if module_name == LAST:
+        load(LAST)
     __import__(module_name)
     return sys.modules[module_name]
 

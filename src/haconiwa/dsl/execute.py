@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from types import ModuleType
 
 from haconiwa.dsl import loading
 from haconiwa.dsl.place import module_of, of_traceback
@@ -55,7 +54,7 @@ def execute(source: Source, load: Loading, module_name: str) -> bool:
         Whether the file came to its end.
     """
     code = compile_source(source)
-    module = ModuleType(module_name)
+    module: Any = type(sys)(module_name)
     module.__file__ = source.real_file
     sys.modules[module_name] = module
     outer = loading.enter(load)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from types import FunctionType, MethodType
-
 from haconiwa.spec.values import Refused, show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import CodeType
+    from types import CodeType, MethodType
+    from types import FunctionType as FunctionType  # noqa: PLC0414 - for others too
     from typing import Any
+else:  # what the module types has, without the time to load it
+    FunctionType = type(lambda: None)
+    MethodType = type(show.__get__(0))
 
 _VARARGS, _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x04, 0x20, 0x80, 0x200
 """Bits of ``co_flags``, as in ``inspect``."""

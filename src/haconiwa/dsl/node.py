@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from types import FunctionType
-
+from haconiwa.dsl.functions import FunctionType
 from haconiwa.dsl.place import here
 from haconiwa.errors import ConfigError, Problem, Where
 from haconiwa.spec.values import Refused

@@ -13,6 +13,7 @@ from haconiwa.errors import ConfigError, Problem, describe_errno
 
 SIZE_MAX = 1 << 20
 """Largest haco file in bytes."""
+_READ_SIZE = 1 << 16
 
 
 class Source:
@@ -125,14 +126,12 @@ def _check_owner(path: str, status: os.stat_result, trusted_uids: tuple[int, ...
 
 
 def _read(file: str, fd: int) -> bytes:
-    parts = []
-    size = 0
-    while part := os.read(fd, SIZE_MAX + 1 - size):
-        parts.append(part)
-        size += len(part)
-    if size > SIZE_MAX:
+    data = b""
+    while len(data) <= SIZE_MAX and (part := os.read(fd, _READ_SIZE)):
+        data += part
+    if len(data) > SIZE_MAX:
         raise ConfigError(f'"{file}" is larger than {SIZE_MAX} bytes')
-    return b"".join(parts)
+    return data
 
 
 def _check_text(file: str, data: bytes) -> None:

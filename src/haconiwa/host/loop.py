@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import select
 import time
 
@@ -24,9 +23,6 @@ class Timer:
         self.callback = callback
         self.live = True
 
-    def __lt__(self, other: Timer) -> bool:
-        return self.due < other.due
-
     def cancel(self) -> None:
         """Never call it any more; harmless when it was called already."""
         self.live = False
@@ -38,7 +34,7 @@ class Loop:
     def __init__(self) -> None:
         self._poll = select.poll()
         self._callbacks: dict[int, Callable[[int], None]] = {}
-        self._timers: list[Timer] = []
+        self._timers: list[Timer] = []  # by when they are due
 
     def watch(self, fd: int, callback: Callable[[int], None], events: int = READABLE) -> None:
         """Call back with the events of poll(2) whenever a descriptor is ready; replaces an earlier callback."""
@@ -53,7 +49,8 @@ class Loop:
     def call_at(self, due: float, callback: Callable[[], None]) -> Timer:
         """Call back once at a moment of ``time.monotonic()``."""
         timer = Timer(due, callback)
-        heapq.heappush(self._timers, timer)
+        self._timers.append(timer)
+        self._timers.sort(key=lambda timer: timer.due)
         return timer
 
     def call_after(self, delay_s: float, callback: Callable[[], None]) -> Timer:
@@ -71,7 +68,7 @@ class Loop:
 
     def _wait_ms(self) -> float | None:
         while self._timers and not self._timers[0].live:
-            heapq.heappop(self._timers)
+            self._timers.pop(0)
         if not self._timers:
             return None
         # poll(2) counts whole milliseconds: rounding down would spin until the timer is due
@@ -80,7 +77,7 @@ class Loop:
     def _run_due(self) -> None:
         now = time.monotonic()
         while self._timers and self._timers[0].due <= now:
-            timer = heapq.heappop(self._timers)
+            timer = self._timers.pop(0)
             if timer.live:
                 timer.live = False
                 timer.callback()
