@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator
 
 _MNT_DETACH = 2
 _RUNTIME_FILES = ("/run/haconiwa*", "/run/haconiwa/*", "/run/netns/*", "/var/l*/haconiwa/*", "/var/cache/haconiwa/*")
+_KEPT_MOUNTS = {"/run/netns"}  # made by the first ``ip netns add`` of a machine
 _libc = ctypes.CDLL(None, use_errno=True)
 
 Machine = dict[str, frozenset[str]]
@@ -46,7 +47,7 @@ class OwnDirs:
 def machine() -> Machine:
     """What a run could leave behind, by kind."""
     return {
-        "mount": frozenset(mount_points()),
+        "mount": frozenset(mount_points()) - _KEPT_MOUNTS,
         "cgroup": frozenset(_cgroups()),
         "interface": frozenset(os.listdir("/sys/class/net")),
         "file": frozenset(path for pattern in _RUNTIME_FILES for path in glob.glob(pattern)),

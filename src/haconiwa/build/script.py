@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from haconiwa.host.programs import find_program, run_program
 
-_REDIRECT = 'exec "$0" -xe /dev/fd/3 3<&0 0</dev/null'
+_REDIRECT = 'exec "$0" -xe /proc/self/fd/3 3<&0 0</dev/null'
 
 
 def script_argv(sh: str) -> tuple[str, ...]:

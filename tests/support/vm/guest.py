@@ -34,6 +34,7 @@ build_root() {
     $B mkdir -p $NEW/dev/pts $NEW/dev/shm $NEW/dev/mqueue
     $B mount -t devpts -o newinstance,ptmxmode=0666,mode=620,gid=5 devpts $NEW/dev/pts
     $B ln -sf pts/ptmx $NEW/dev/ptmx
+    $B ln -sf /proc/self/fd $NEW/dev/fd
     $B mount -t tmpfs -o mode=1777 tmpfs $NEW/dev/shm
     $B mount -t mqueue mqueue $NEW/dev/mqueue
     $B mount -t tmpfs -o mode=755 tmpfs $NEW/run

@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 from haconiwa.errors import ConfigError, ContainerError, HaconiwaError, HookError, InternalError
 from haconiwa.host.helper import LineSplitter, run_helper
 
+OF_THE_C_LIBRARY = 3 << 31
+"""Signals 32 and 33 as a mask: a C library catches them for its threads, until the next exec."""
+
 
 def lines_of(function: object, **options: object) -> tuple[int, list[str]]:
     lines: list[str] = []
@@ -92,11 +95,11 @@ def test_the_child_has_default_signals_an_empty_mask_and_its_own_session() -> No
     def work() -> int:
         with open("/proc/thread-self/status", encoding="ascii") as status:
             fields = dict(line.rstrip("\n").split(":\t", 1) for line in status if ":\t" in line)
-        print(fields["SigBlk"], fields["SigIgn"], fields["SigCgt"], os.getsid(0) == os.getpid())
+        caught = int(fields["SigCgt"], 16) & ~OF_THE_C_LIBRARY
+        print(int(fields["SigBlk"], 16), int(fields["SigIgn"], 16), caught, os.getsid(0) == os.getpid())
         return 0
 
-    nothing = "0" * 16
-    assert lines_of(work)[1] == [f"{nothing} {nothing} {nothing} True"]
+    assert lines_of(work)[1] == ["0 0 0 True"]
 
 
 def test_the_callers_mask_and_handlers_stay() -> None:
