@@ -64,7 +64,7 @@ def provision(spec: ContainerSpec, report: Report, *, only: Sequence[str] = ()) 
     place = Place(spec.rootfs.path)
     if not os.path.isdir(place.root):
         hint = "make it with haconiwa create"
-        raise BuildError(f'"{place.root}" does not exist', subject=spec.name, hint=hint)
+        raise BuildError(f'the root file system "{place.root}" does not exist', subject=spec.name, hint=hint)
     with subject_of(spec.name, place.root), locked(place):
         if only:
             run_steps(spec, steps, report, lambda _step: True, lambda _step: None)

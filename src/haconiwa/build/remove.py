@@ -7,9 +7,10 @@ import os
 from haconiwa.build.failures import subject_of
 from haconiwa.build.marker import own_marker, remove_marker
 from haconiwa.build.place import Place, locked
-from haconiwa.build.tree import mounts_below, remove_tree
 from haconiwa.errors import BuildError
+from haconiwa.host.layers import layers_folder
 from haconiwa.host.paths import cache_dir, lib_dir, log_dir, run_dir
+from haconiwa.host.tree import mounts_below, remove_tree
 from haconiwa.lifecycle.state import list_states, live_status
 
 _SYSTEM = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/sbin", "/sys", "/usr")
@@ -54,10 +55,7 @@ def discard(place: Place) -> None:
     Raises:
         BuildError: It is in use, or something is mounted below.
     """
-    users = [state.name for state in list_states() if live_status(state) != "stopped" and _uses(state.root, place)]
-    if users:
-        why, hint = f'the container "{users[0]}" runs in it', f"haconiwa stop {users[0]}"
-        raise BuildError(f'cannot remove "{place.root}"', why=why, hint=hint)
+    refuse_used(place, "remove")
     if points := mounts_below(place.root):
         raise BuildError(f'cannot remove "{place.root}"', why=f'something is mounted on "{points[0]}"')
     remove_tree(place.partial)
@@ -66,6 +64,19 @@ def discard(place: Place) -> None:
         os.rename(place.root, place.partial_root)
     remove_marker(place)
     remove_tree(place.partial)
+    remove_tree(layers_folder(place.root))
+
+
+def refuse_used(place: Place, verb: str) -> None:
+    """Refuse to do something to a root while a container runs in it.
+
+    Raises:
+        BuildError: One does.
+    """
+    users = [state.name for state in list_states() if live_status(state) != "stopped" and _uses(state.root, place)]
+    if users:
+        why, hint = f'the container "{users[0]}" runs in it', f"haconiwa stop {users[0]}"
+        raise BuildError(f'cannot {verb} "{place.root}"', why=why, hint=hint)
 
 
 def _uses(root: str, place: Place) -> bool:

@@ -12,8 +12,8 @@ import stat
 from collections.abc import Iterable
 from contextlib import suppress
 
-from haconiwa.build.tree import empty_directory
 from haconiwa.errors import BuildError, printable
+from haconiwa.host.tree import empty_directory
 from haconiwa.kernel.files import RESOLVE, openat2
 
 LIST_ARGUMENTS = ("--list", "--quoting-style=escape", "--file=-")

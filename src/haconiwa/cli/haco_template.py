@@ -66,6 +66,8 @@ with define() as config:
     #config.rootfs.readonly = True
     # In a user namespace its files show with the container's ids, unless its owner is mapped or this says no.
     #config.rootfs.idmap = False
+    # A layer of its own for what it writes, so that containers can share the root; see "haconiwa diff".
+    #config.rootfs.overlay = True
     # Owner of the root directory on the host, after create.
     #config.rootfs_owner(uid=0, gid=0)
     # chroot(2) in place of pivot_root(2).

@@ -34,6 +34,8 @@ COMMANDS = {
     "check": "check a haco file without root",
     "inspect": "show a container's configuration and state as JSON",
     "network": "list, show or remove bridges",
+    "diff": "show what a container has changed in its own layer",
+    "commit": "make a container's changes part of its root file system",
     "rm": "remove a root file system",
     "version": "show the version",
     "revisions": "show the versions of everything in use",

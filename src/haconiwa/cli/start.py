@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from haconiwa.cli.arguments import Parser
     from haconiwa.cli.output import Output
-    from haconiwa.spec.model import BarnSpec
+    from haconiwa.spec.model import BarnSpec, ContainerSpec
 
 DESCRIPTION = """\
 Run the containers of a haco file.
@@ -31,7 +31,8 @@ EPILOG = """\
 examples:
   haconiwa start web.haco                       run it
   haconiwa start web.haco -- /bin/sh -c 'id'    run something else in it
-  haconiwa start -D web.haco                    run it in the background"""
+  haconiwa start -D web.haco                    run it in the background
+  haconiwa start --ephemeral web.haco           and keep nothing of what it does to its root"""
 TAKES_COMMAND = True
 
 
@@ -43,6 +44,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("-b", "--bootstrap", action="store_true", help="create the root file system first")
     parser.add_argument("-N", "--no-provision", action="store_true", help="with -b: bootstrap only")
     parser.add_argument("-n", "--name", help="only this container of the file")
+    parser.add_argument("--ephemeral", action="store_true", help="throw away what changes in the root file system")
 
 
 def run(arguments: SimpleNamespace, output: Output) -> int:
@@ -52,6 +54,8 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
         require_root("start")
         spec = _created(spec, arguments, output)
     spec = _with_command(spec, tuple(arguments.command))
+    if arguments.ephemeral:
+        spec = replace(spec, containers=tuple(_ephemeral(container) for container in spec.containers))
     if arguments.daemon or arguments.no_daemon:
         spec = replace(spec, daemonize=arguments.daemon)
     require_root("start")
@@ -80,6 +84,15 @@ def select(spec: BarnSpec, name: str | None) -> BarnSpec:
         names = ", ".join(container.name for container in spec.containers)
         raise ConfigError(Problem(f'"{spec.file}" has no container "{name}"', hint=f"it has: {names}"))
     return replace(spec, containers=chosen)
+
+
+def _ephemeral(container: ContainerSpec) -> ContainerSpec:
+    """The container with a layer over its root that is thrown away at its end."""
+    if container.rootfs is None:
+        raise ConfigError(
+            Problem(f"{container.name}: chroot_to is not set, so --ephemeral cannot keep it from changes")
+        )
+    return replace(container, rootfs=replace(container.rootfs, overlay=True, ephemeral=True))
 
 
 def _with_command(spec: BarnSpec, command: tuple[str, ...]) -> BarnSpec:

@@ -25,6 +25,9 @@ class Rootfs(Section):
     idmap: Setting[bool, bool | None] = Setting(boolean, None)
     """In a user namespace, show its files with the container's ids; unless set, when its owner is not mapped."""
 
+    overlay: Setting[bool, bool] = Setting(boolean, False)
+    """Write to a layer of the container's own; containers may share a root that none of them changes."""
+
 
 class Filesystem(Section):
     """What is hidden or protected inside the root, and how it becomes the root."""

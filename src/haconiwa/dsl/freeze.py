@@ -155,6 +155,7 @@ def _rootfs(container: Container) -> RootfsSpec | None:
         owner=container._values.get("rootfs_owner"),
         use_legacy_chroot=_section(container, Filesystem).get("use_legacy_chroot", False),
         idmap=_section(container, Rootfs).get("idmap"),
+        overlay=_section(container, Rootfs).get("overlay", False),
         where=_where(container, "chroot_to"),
     )
 

@@ -32,7 +32,12 @@ class OpenRootfs(Step):
     def describe(self) -> str:
         return f'open the root file system "{self.rootfs.path}"{" read-only" if self.rootfs.readonly else ""}'
 
-    def execute(self, site: Site) -> None:
+    def require_directory(self) -> None:
+        """Say what to do when there is no root file system.
+
+        Raises:
+            ContainerError: There is none.
+        """
         if not os.path.isdir(self.rootfs.path):
             missing = not os.path.lexists(self.rootfs.path)
             raise ContainerError(
@@ -41,6 +46,9 @@ class OpenRootfs(Step):
                 hint="run haconiwa create with the haco file first" if missing else "",
                 where=self.where,
             )
+
+    def execute(self, site: Site) -> None:
+        self.require_directory()
         attributes = MOUNT_ATTR.NODEV
         if self.rootfs.readonly:
             attributes |= MOUNT_ATTR.RDONLY
@@ -158,6 +166,10 @@ class ChangeDirectory(Step):
 
 def plan_opening(spec: ContainerSpec) -> list[Step]:
     """The step on the host's side."""
+    if spec.rootfs and spec.rootfs.overlay:
+        from haconiwa.isolation import overlay
+
+        return [*overlay.plan_opening(spec, spec.rootfs)]
     return [OpenRootfs(spec.rootfs)] if spec.rootfs else []
 
 

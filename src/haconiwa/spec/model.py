@@ -56,6 +56,8 @@ class RootfsSpec(Record):
         owner: (uid, gid) of the directory after `create`, host ids; None leaves it.
         use_legacy_chroot: chroot(2) instead of pivot_root(2).
         idmap: In a user namespace, show its files with the container's ids; None when its owner is not mapped.
+        overlay: The container writes to a layer of its own, and the directory is never changed.
+        ephemeral: That layer is thrown away when the container ends.
     """
 
     path: str
@@ -63,6 +65,8 @@ class RootfsSpec(Record):
     owner: tuple[int, int] | None = None
     use_legacy_chroot: bool = False
     idmap: bool | None = None
+    overlay: bool = False
+    ephemeral: bool = False
     where: Where | None = None
 
 

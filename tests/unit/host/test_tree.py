@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from haconiwa.build.remove import remove
-from haconiwa.build.tree import mounts_below, remove_tree
 from haconiwa.errors import BuildError
+from haconiwa.host.tree import mounts_below, remove_tree
 
 
 def test_links_are_not_followed(tmp_path: Path) -> None:

@@ -1,0 +1,162 @@
+"""What a container has changed in its own layer, and folding it into a new root file system."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+
+from haconiwa.build.failures import subject_of
+from haconiwa.build.marker import Marker, own_marker, sync_directory, write_marker
+from haconiwa.build.place import Place, locked
+from haconiwa.build.remove import refuse_used
+from haconiwa.build.report import Report
+from haconiwa.errors import BuildError, ConfigError, Problem, describe_errno
+from haconiwa.host.layers import layer_folder, upper_of
+from haconiwa.host.programs import execute_program, find_program, program_environment, run_checked
+from haconiwa.host.tree import remove_tree
+from haconiwa.isolation.overlay import mount_overlay
+from haconiwa.kernel.files import RESOLVE, openat2
+from haconiwa.kernel.mount import MOUNT_ATTR, MOVE_MOUNT, move_mount
+from haconiwa.kernel.rename import RENAME, renameat2
+from haconiwa.spec.model import ContainerSpec
+
+_OPAQUE = "trusted.overlay.opaque"
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_STAY = RESOLVE.IN_ROOT | RESOLVE.NO_SYMLINKS | RESOLVE.NO_XDEV
+_AT_FDCWD = -100
+
+
+def changes(spec: ContainerSpec) -> Iterator[tuple[str, str]]:
+    """What a container has changed, as pairs of a letter and a path as seen inside, in order of the paths.
+
+    A: it is new. C: it is changed, or its owner or mode is. D: it is gone, with all that was below.
+
+    Raises:
+        ConfigError: The container has no layer of its own.
+    """
+    place, upper = _layer_of(spec)
+    if not os.path.isdir(upper):
+        return
+    upper_fd, lower_fd = os.open(upper, _DIRECTORY), os.open(place.root, _DIRECTORY)
+    try:
+        yield from sorted(_compare(upper_fd, lower_fd, ""), key=lambda change: change[1])
+    finally:
+        os.close(upper_fd)
+        os.close(lower_fd)
+
+
+def _layer_of(spec: ContainerSpec) -> tuple[Place, str]:
+    if spec.rootfs is None or not spec.rootfs.overlay:
+        hint = "rootfs.overlay = True gives it one"
+        raise ConfigError(
+            Problem(f"{spec.name}: has no layer of its own", spec.rootfs.where if spec.rootfs else None, hint)
+        )
+    place = Place(spec.rootfs.path)
+    return place, upper_of(layer_folder(place.root, spec.name))
+
+
+def _compare(upper_fd: int, lower_fd: int, path: str) -> Iterator[tuple[str, str]]:
+    """Walk a directory of the layer; `lower_fd` is the same directory of the root, -1 where there is none."""
+    names = set(os.listdir(upper_fd))
+    if lower_fd >= 0 and _is_opaque(upper_fd):
+        for name in set(os.listdir(lower_fd)) - names:
+            yield "D", f"{path}/{name}"
+    for name in names:
+        shown = f"{path}/{name}"
+        status = os.stat(name, dir_fd=upper_fd, follow_symlinks=False)
+        below = _status_below(name, lower_fd)
+        if stat.S_ISCHR(status.st_mode) and status.st_rdev == 0:  # how the kernel marks what is gone
+            yield from [("D", shown)] if below else []
+            continue
+        if below is None:
+            yield "A", shown
+        elif not stat.S_ISDIR(status.st_mode) or _looks(status) != _looks(below):
+            yield "C", shown
+        if stat.S_ISDIR(status.st_mode):
+            yield from _descend(name, upper_fd, lower_fd if below and stat.S_ISDIR(below.st_mode) else -1, shown)
+
+
+def _descend(name: str, upper_fd: int, lower_fd: int, shown: str) -> Iterator[tuple[str, str]]:
+    inner_upper_fd = os.open(name, _DIRECTORY, dir_fd=upper_fd)
+    inner_lower_fd = openat2(lower_fd, name, _DIRECTORY, resolve=_STAY) if lower_fd >= 0 else -1
+    try:
+        yield from _compare(inner_upper_fd, inner_lower_fd, shown)
+    finally:
+        os.close(inner_upper_fd)
+        if inner_lower_fd >= 0:
+            os.close(inner_lower_fd)
+
+
+def _status_below(name: str, lower_fd: int) -> os.stat_result | None:
+    if lower_fd < 0:
+        return None
+    with suppress(FileNotFoundError):
+        return os.stat(name, dir_fd=lower_fd, follow_symlinks=False)
+    return None
+
+
+def _looks(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_mode, status.st_uid, status.st_gid
+
+
+def _is_opaque(fd: int) -> bool:
+    try:
+        return os.getxattr(fd, _OPAQUE) == b"y"
+    except OSError:
+        return False
+
+
+def commit(spec: ContainerSpec, report: Report) -> None:
+    """Make a new root file system of a root and a container's layer, in the place of the old one; the layer is gone.
+
+    It is made beside and exchanged in one step, so an interrupted commit leaves all as it was.
+
+    Raises:
+        ConfigError: The container has no layer of its own.
+        BuildError: It has changed nothing, a container runs in the root, or the disk is full.
+    """
+    place, upper = _layer_of(spec)
+    with subject_of(spec.name, place.root), locked(place):
+        refuse_used(place, "commit to")
+        if not os.path.isdir(upper) or not os.listdir(upper):
+            raise BuildError("there is nothing to commit", subject=spec.name)
+        remove_tree(place.partial)
+        report.step(f"Committing what {spec.name} has changed to {place.root}...")
+        try:
+            _merge(place, os.path.dirname(upper), report)
+            _exchange(place, own_marker(place))
+            remove_tree(os.path.dirname(upper))
+        finally:
+            remove_tree(place.partial)
+    report.success("Success!")
+
+
+def _merge(place: Place, folder: str, report: Report) -> None:
+    """Copy the root as the container sees it."""
+    merged = os.path.join(place.partial, "merged")
+    os.mkdir(place.partial, 0o700)
+    os.mkdir(merged)
+    copy = find_program("cp")
+    argv = [copy, "--archive", "--reflink=auto", "--sparse=auto", "--no-target-directory", merged, place.partial_root]
+    environment = program_environment()
+
+    def work() -> int:
+        fd = mount_overlay(place.root, folder, MOUNT_ATTR.NODEV | MOUNT_ATTR.NOSUID)
+        move_mount(fd, "", _AT_FDCWD, merged, MOVE_MOUNT.F_EMPTY_PATH)
+        return execute_program(argv, environment)
+
+    run_checked(work, lambda text: report.line("commit", text), argv=argv, hint="")
+
+
+def _exchange(place: Place, marker: Marker | None) -> None:
+    try:
+        renameat2(_AT_FDCWD, place.partial_root, _AT_FDCWD, place.root, RENAME.EXCHANGE)
+    except OSError as error:
+        raise BuildError(f'cannot replace "{place.root}"', why=describe_errno(error.errno or 0)) from None
+    if marker:
+        write_marker(
+            place, marker.state, marker.strategy, place.root, image=marker.image, steps=marker.steps
+        )  # fmt: skip
+    sync_directory(place.parent)

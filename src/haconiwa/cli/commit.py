@@ -1,0 +1,43 @@
+"""``haconiwa commit``: fold a container's own layer into its root file system."""
+
+from __future__ import annotations
+
+from haconiwa.build.layer import commit
+from haconiwa.cli.privilege import require_root
+from haconiwa.cli.progress import Progress
+from haconiwa.cli.start import select
+from haconiwa.dsl.load import load_file
+from haconiwa.errors import ConfigError, Problem
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import SimpleNamespace
+
+    from haconiwa.cli.arguments import Parser
+    from haconiwa.cli.output import Output
+
+DESCRIPTION = """\
+Make what a container with rootfs.overlay has changed part of its root file system, for all containers that share it.
+
+The new root file system is made beside the old one and takes its place in one step. No container may run in it."""
+EPILOG = """\
+examples:
+  haconiwa commit web.haco
+  haconiwa commit -n child-1 barn.haco"""
+
+
+def add_arguments(parser: Parser) -> None:
+    """The command's own arguments."""
+    parser.add_argument("file", metavar="FILE", help="the haco file")
+    parser.add_argument("-n", "--name", help="this container of the file")
+
+
+def run(arguments: SimpleNamespace, output: Output) -> int:
+    """Commit the one container that is meant."""
+    spec = select(load_file(arguments.file), arguments.name)
+    if len(spec.containers) > 1:
+        names = ", ".join(container.name for container in spec.containers)
+        raise ConfigError(Problem("which container's changes?", hint=f"choose one with -n: {names}"))
+    require_root("commit")
+    commit(spec.containers[0], Progress(output))
+    return 0

@@ -1,0 +1,50 @@
+"""The layers of containers that share a root file system: beside it, as all that belongs to it.
+
+NAME                            the root, which no container changes
+.NAME.layers/kept/CONTAINER     a container's own layer: what it has changed is in ``upper``
+.NAME.layers/thrown/CONTAINER   one that is thrown away when the container ends
+"""
+
+from __future__ import annotations
+
+import os
+
+
+def layers_folder(root: str) -> str:
+    """The folder of all layers over a root; nobody but root can enter it.
+
+    Args:
+        root: Host path.
+    """
+    parent, name = os.path.split(os.path.realpath(root))
+    return os.path.join(parent, f".{name}.layers")
+
+
+def layer_folder(root: str, container: str, *, ephemeral: bool = False) -> str:
+    """The folder of one container's layer."""
+    return os.path.join(layers_folder(root), "thrown" if ephemeral else "kept", container)
+
+
+def upper_of(folder: str) -> str:
+    """Where a layer holds what is changed."""
+    return os.path.join(folder, "upper")
+
+
+def make_layer(folder: str, root: str) -> None:
+    """Make the folders of a layer that is not there yet; the new root directory shall look as the old one.
+
+    Args:
+        folder: Of the layer.
+        root: What it will lie over.
+    """
+    os.makedirs(os.path.join(folder, "work"), 0o700, exist_ok=True)
+    upper = upper_of(folder)
+    if os.path.isdir(upper):
+        return
+    status = os.stat(root)
+    beside = upper + ".new"
+    if not os.path.isdir(beside):
+        os.mkdir(beside, 0o700)
+    os.chown(beside, status.st_uid, status.st_gid)
+    os.chmod(beside, status.st_mode & 0o7777)
+    os.rename(beside, upper)

@@ -1,0 +1,102 @@
+"""A root file system that is not changed: the container's own layer lies over it.
+
+The kernel's overlay file system is made on the host's side; directories are named by descriptors, whatever is in their
+paths. Renames of directories of the root and changes of modes copy: the layer alone always says what has changed.
+See: the kernel's overlayfs.rst.
+"""
+
+from __future__ import annotations
+
+import os
+
+from haconiwa.errors import ConfigError, HostError, Problem
+from haconiwa.host.layers import layer_folder, layers_folder, make_layer, upper_of
+from haconiwa.host.tree import remove_tree
+from haconiwa.isolation.idmap import is_mapped
+from haconiwa.isolation.mount_options import MountOptions
+from haconiwa.isolation.rootfs import OpenRootfs
+from haconiwa.isolation.step import Site
+from haconiwa.isolation.trees import make_filesystem
+from haconiwa.kernel.mount import MOUNT_ATTR, MS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from haconiwa.spec.model import ContainerSpec, RootfsSpec
+
+_PLAIN = (("redirect_dir", "nofollow"), ("index", "off"), ("metacopy", "off"))
+
+
+class OpenOverlay(OpenRootfs):
+    """Lay the container's own layer over the root file system, as a detached mount."""
+
+    __slots__ = ("folder",)
+
+    def __init__(self, rootfs: RootfsSpec, container: str) -> None:
+        super().__init__(rootfs)
+        self.folder = layer_folder(rootfs.path, container, ephemeral=rootfs.ephemeral)
+
+    def describe(self) -> str:
+        kind = "a layer that is thrown away" if self.rootfs.ephemeral else "a layer of its own"
+        return f'open the root file system "{self.rootfs.path}" with {kind}'
+
+    def execute(self, site: Site) -> None:
+        self.require_directory()
+        if self.rootfs.ephemeral:
+            remove_tree(self.folder)  # of a container whose supervisor was killed
+        os.makedirs(layers_folder(self.rootfs.path), 0o700, exist_ok=True)
+        make_layer(self.folder, self.rootfs.path)
+        attributes = MOUNT_ATTR.NODEV | (MOUNT_ATTR.RDONLY if self.rootfs.readonly else 0)
+        site.trees["rootfs"] = mount_overlay(self.rootfs.path, self.folder, attributes)
+        self._warn_of_strange_owner(site)
+
+    def _warn_of_strange_owner(self, site: Site) -> None:
+        """Say so when the owners mean nothing inside: kernels before 6.15 lay no layer over a mapped mount of ours."""
+        spec = site.spec
+        owner = os.stat(self.rootfs.path).st_uid
+        if "user" in spec.namespaces and self.rootfs.idmap is None and not is_mapped(owner, spec.uid_mappings):
+            failure = HostError(
+                f'the files of "{self.rootfs.path}" belong to nobody in the container',
+                why=f"the host's user {owner} is not mapped, and below a layer owners cannot be translated",
+                hint="give the files to the mapped ids, or do without rootfs.overlay and --ephemeral",
+                where=self.where,
+                subject=spec.name,
+            )
+            site.report(failure)
+
+    def undo(self, site: Site) -> None:
+        if self.rootfs.ephemeral:
+            fd = site.trees.pop("rootfs", -1)
+            if fd >= 0:
+                os.close(fd)
+            remove_tree(self.folder)
+
+
+def mount_overlay(root: str, folder: str, attributes: int) -> int:
+    """A detached mount of a root with a layer over it.
+
+    Args:
+        root: Host path.
+        folder: Of the layer.
+        attributes: Of the mount.
+    """
+    paths = {"lowerdir": root, "upperdir": upper_of(folder), "workdir": os.path.join(folder, "work")}
+    fds = {key: os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for key, path in paths.items()}
+    try:
+        parameters = (*((key, f"/proc/self/fd/{fd}") for key, fd in fds.items()), *_PLAIN)
+        options = MountOptions(attributes=attributes, cleared=0, propagation=MS.PRIVATE, parameters=parameters)
+        return make_filesystem("overlay", "haconiwa", options)
+    finally:
+        for fd in fds.values():
+            os.close(fd)
+
+
+def plan_opening(spec: ContainerSpec, rootfs: RootfsSpec) -> list[OpenRootfs]:
+    """The step on the host's side.
+
+    Raises:
+        ConfigError: Its files shall also show with other owners.
+    """
+    if rootfs.idmap:
+        what = f"{spec.name}: rootfs.idmap: not possible below a layer (rootfs.overlay, --ephemeral)"
+        raise ConfigError(Problem(what, rootfs.where, "give the files to the mapped ids"))
+    return [OpenOverlay(rootfs, spec.name)]

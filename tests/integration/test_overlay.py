@@ -1,0 +1,183 @@
+"""Containers over a root that none of them changes: layers, ephemeral starts, diff and commit."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from haconiwa.host.layers import layers_folder
+from tests.integration.box import Box, Watched
+from tests.support.program import Program
+
+pytestmark = pytest.mark.requires("root", "busybox")
+
+OVERLAY = "config.rootfs.overlay = True"
+CHANGES = """
+echo changed >> /etc/passwd
+rm /etc/group
+mkdir -p /new/deep; echo new > /new/deep/file
+rm -r /opt/old; mkdir /opt/old; touch /opt/old/other
+chmod 700 /opt/mode
+mv /opt/moved /opt/renamed
+ln -s /etc/passwd /link
+"""
+EXPECTED = [
+    "A /link", "A /new", "A /new/deep", "A /new/deep/file", "A /opt/old/other", "A /opt/renamed",
+    "A /opt/renamed/in", "C /etc/passwd", "C /opt/mode", "D /etc/group", "D /opt/moved", "D /opt/old/gone",
+]  # fmt: skip
+
+
+@pytest.fixture
+def root(box: Box) -> Path:
+    """The root with something to change."""
+    for path in ("opt/old", "opt/mode", "opt/moved"):
+        (box.root / path).mkdir(parents=True)
+    for path in ("opt/old/gone", "opt/moved/in", "etc/group"):
+        (box.root / path).touch()
+    return box.root
+
+
+def listing(root: Path) -> str:
+    command = ["find", ".", "-printf", "%P %M %U %T@ %s\\n"]
+    return "".join(
+        sorted(subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout.splitlines(True))
+    )
+
+
+def layers(root: Path) -> list[str]:
+    folder = layers_folder(str(root))
+    kinds = os.listdir(folder) if os.path.isdir(folder) else []
+    return sorted(f"{kind}/{name}" for kind in kinds for name in os.listdir(os.path.join(folder, kind)))
+
+
+def test_changes_stay_in_a_layer_and_are_told(box: Box, root: Path, haconiwa: Program) -> None:
+    (box.root / "etc").chmod(0o750)
+    box.write(settings=OVERLAY, command=("/bin/sh", "-ec", CHANGES))
+    before = listing(root)
+    assert haconiwa("diff", box.file).stdout == ""
+    haconiwa("start", box.file)
+    assert listing(root) == before
+    assert layers(root) == [f"kept/{box.name}"]
+    assert os.stat(layers_folder(str(root))).st_mode & 0o777 == 0o700
+    assert sorted(haconiwa("diff", box.file).stdout.splitlines()) == EXPECTED
+    box.write(settings=OVERLAY, command=("/bin/sh", "-c", "cat /new/deep/file; ls -d /opt/moved; stat -c %a / /etc"))
+    again = haconiwa("start", box.file)
+    assert again.stdout.splitlines() == ["new", f"{root.stat().st_mode & 0o7777:o}", "750"]
+    assert "/opt/moved: No such file" in again.stderr
+
+
+def test_a_commit_makes_it_the_root_of_all(box: Box, root: Path, haconiwa: Program) -> None:
+    os.link(root / "opt/moved/in", root / "opt/moved/hard")
+    box.write(settings=OVERLAY, command=("/bin/sh", "-ec", CHANGES))
+    haconiwa("start", box.file)
+    haconiwa("commit", box.file)
+    assert layers(root) == []
+    assert haconiwa("diff", box.file).stdout == ""
+    assert (root / "new/deep/file").read_text(encoding="ascii") == "new\n"
+    assert not (root / "etc/group").exists()
+    assert os.listdir(root / "opt/old") == ["other"]
+    assert stat.S_IMODE((root / "opt/mode").stat().st_mode) == 0o700
+    assert os.path.samefile(root / "opt/renamed/in", root / "opt/renamed/hard")
+    assert "there is nothing to commit" in haconiwa("commit", box.file, expect=125).stderr
+    assert [name for name in os.listdir(root.parent) if name.startswith(".root")] in ([], [".root.layers"])
+
+
+def test_a_root_that_is_ours_stays_ours_by_a_commit(
+    haconiwa: Program, box: Box, haco_file: Callable[..., Path]
+) -> None:
+    text = (
+        "from haconiwa import define\n"
+        "with define() as config:\n"
+        f"    config.name = {box.name!r}\n"
+        f"    config.chroot_to({str(box.folder / 'made')!r})\n"
+        "    config.bootstrap.strategy = 'shell'\n"
+        f"    config.bootstrap.code = 'cp -a {box.root}/. .'\n"
+        "    config.rootfs.overlay = True\n"
+        "    config.init_command = ['/bin/touch', '/made']\n"
+    )
+    file = haco_file(text)
+    haconiwa("start", "-b", file)
+    haconiwa("commit", file)
+    assert (box.folder / "made/made").exists()
+    assert "is already there" in haconiwa("create", file).stderr
+    haconiwa("start", file)
+    haconiwa("rm", file)
+    assert [name for name in os.listdir(box.folder) if "made" in name] == []
+
+
+@pytest.mark.parametrize("settings", ["", OVERLAY])
+def test_an_ephemeral_start_keeps_nothing(box: Box, root: Path, haconiwa: Program, settings: str) -> None:
+    before = listing(root)
+    box.write(settings=settings, command=("/bin/sh", "-ec", CHANGES + "cat /new/deep/file"))
+    assert haconiwa("start", "--ephemeral", box.file).stdout == "new\n"
+    assert haconiwa("start", "--ephemeral", box.file).stdout == "new\n"
+    assert listing(root) == before
+    assert layers(root) == []
+
+
+def test_what_a_killed_supervisor_left_is_not_seen_again(
+    box: Box, root: Path, haconiwa: Program, watched: Callable[[int], Watched]
+) -> None:
+    command = ("/bin/sh", "-c", "test -e /seen && exit 7; touch /seen; echo ready; exec sleep 1000")
+    box.write(settings=OVERLAY, command=command)
+    haconiwa("start", "--ephemeral", "-D", box.file)
+    supervisor = watched(box.state()["supervisor"]["pid"])
+    supervisor.kill(signal.SIGKILL)
+    assert supervisor.ended()
+    box.stop()
+    assert layers(root) == [f"thrown/{box.name}"]
+    box.write(settings=OVERLAY, command=("/bin/test", "!", "-e", "/seen"))
+    haconiwa("start", "--ephemeral", box.file)
+    assert layers(root) == []
+
+
+def test_a_read_only_overlay_cannot_be_written(box: Box, root: Path, haconiwa: Program) -> None:
+    settings = f"{OVERLAY}; config.rootfs.readonly = True"
+    box.write(settings=settings, command=("/bin/sh", "-c", "touch /x || echo refused"))
+    assert haconiwa("start", box.file).stdout == "refused\n"
+
+
+def test_paths_with_odd_characters(box: Box, root: Path, haconiwa: Program) -> None:
+    odd = root.with_name("odd, : \\ name" + "x" * 200)
+    root.rename(odd)
+    box.root = odd
+    box.write(settings=OVERLAY, command=("/bin/sh", "-c", "touch /x; echo written"))
+    assert haconiwa("start", box.file).stdout == "written\n"
+    assert haconiwa("diff", box.file).stdout == "A /x\n"
+
+
+def test_a_user_namespace_writes_to_its_layer(box: Box, root: Path, haconiwa: Program) -> None:
+    maps = "config.namespace.set_uid_mapping(min=0, max=1000, offset=100000); " * 2
+    settings = f"{OVERLAY}; {maps.replace('uid', 'gid', 1)}"
+    os.chmod(root / "opt", 0o777)
+    box.write(settings=settings, command=("/bin/sh", "-c", "touch /opt/x; stat -c %u /opt/x"))
+    assert haconiwa("start", box.file).stdout == "0\n"
+    assert os.stat(f"{layers_folder(str(root))}/kept/{box.name}/upper/opt/x").st_uid == 100000
+
+
+def test_owners_that_mean_nothing_inside(box: Box, root: Path, haconiwa: Program) -> None:
+    mapped = f"{OVERLAY}; config.namespace.map_ids([(0, 100000, 1000)])"
+    box.write(settings=mapped, command=("/bin/stat", "-c", "%u", "/opt"))
+    strange = haconiwa("start", box.file)
+    assert strange.stdout == "65534\n"
+    assert f'the files of "{root}" belong to nobody in the container' in strange.stderr
+    box.write(settings=f"{mapped}; config.rootfs.idmap = True")
+    assert "rootfs.idmap: not possible below a layer" in haconiwa("start", box.file, expect=2).stderr
+
+
+def test_refusals(box: Box, root: Path, haconiwa: Program) -> None:
+    assert "has no layer of its own" in haconiwa("diff", box.file, expect=2).stderr
+    assert "rootfs.overlay = True gives it one" in haconiwa("commit", box.file, expect=2).stderr
+    box.write(settings=OVERLAY, command=("/bin/sleep", "1000"))
+    haconiwa("start", "-D", box.file)
+    assert "runs in it" in haconiwa("commit", box.file, expect=125).stderr
+    box.stop()
+    root.rename(root.with_name("elsewhere"))
+    assert "it does not exist" in haconiwa("start", box.file, expect=125).stderr
+    root.with_name("elsewhere").rename(root)
