@@ -22,8 +22,10 @@ with define() as barn:
             b.os_type = "alpine"
             b.project_name = "garden"
             b.template_options = ["--release", "edge"]
-    with barn.define() as c:
+    with barn.define(after=["tarball"], condition="started") as c:
         c.name = "git"
+        c.after = "tarball"
+        c.condition = "ready"
         with c.bootstrap as b:
             b.strategy = "git"
             b.git_url = "https://example.org/root.git"

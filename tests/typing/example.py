@@ -158,7 +158,18 @@ async def prepare(base: Base) -> None:
     print(base.name)
 
 
-@config.add_async_hook(sec=3, interval_msec=1000, limit_count=10)
+@config.add_readiness_hook(port=80, timeout=60)
+def came_up(base: Base, ok: bool) -> bool:
+    """A readiness hook decides."""
+    return ok and base.attach(["/bin/true"], stdin=b"", timeout_sec=5).exit_status == 0
+
+
+config.add_readiness_hook(exec=["/bin/true"], interval_msec=500)
+config.healthcheck(http="http://localhost/", action=lambda base: base.stop())
+config.restart_policy("on-failure", max_retries=5, backoff_sec=2)
+
+
+@config.add_async_hook(sec=3, interval_msec=1000, limit_count=10, timeout_sec=2)
 def tick(base: Base) -> int:
     """A timer; other decorators see the function as it is."""
     CALLS["ticks"] += 1

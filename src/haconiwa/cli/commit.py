@@ -34,10 +34,10 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: SimpleNamespace, output: Output) -> int:
     """Commit the one container that is meant."""
-    spec = select(load_file(arguments.file), arguments.name)
-    if len(spec.containers) > 1:
-        names = ", ".join(container.name for container in spec.containers)
+    container, *others = select(load_file(arguments.file), arguments.name).containers
+    if others:
+        names = ", ".join(each.name for each in (container, *others))
         raise ConfigError(Problem("which container's changes?", hint=f"choose one with -n: {names}"))
     require_root("commit")
-    commit(spec.containers[0], Progress(output))
+    commit(container, Progress(output))
     return 0

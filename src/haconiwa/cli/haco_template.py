@@ -204,6 +204,9 @@ with define() as config:
     #for number in range(2):
     #    with config.define() as child:
     #        child.name = f"child-{number}"
+    #        # Started once those are ready, or with condition "started" once they run; stopped before them.
+    #        child.after = [] if number == 0 else ["child-0"]
+    #        child.condition = "ready"
 
 # ----------------------------------------------------------------------------------------------------------- hooks
 # Functions of yours, called in this order, with the live container or for (barn) with the barn:
@@ -227,6 +230,11 @@ with define() as config:
 #def started(base: Base) -> None:
 #    base.log(f"runs as pid {base.pid}")
 
+# Interrupted after that time; base.attach runs a command inside.
+#@config.add_general_hook("before_start_wait", timeout_sec=10)
+#def look_inside(base: Base) -> None:
+#    base.log(base.attach(["/bin/hostname"]).stdout)
+
 #@config.add_general_hook("teardown", on_error="abort")
 #def ended(barn: Barn) -> None:
 #    print(f"{barn.name} ended with {barn.exit_status}")
@@ -238,6 +246,17 @@ with define() as config:
 
 # The same under its other name.
 #config.after_spawn(lambda base: base.log("a minute later"), min=1)
+
+# Ready once somebody listens there; or http=, exec=, file=, or what the function returns.
+#@config.add_readiness_hook(port=80, timeout=60)
+#def came_up(base: Base, ok: bool) -> bool:
+#    return ok
+
+# Whether it still works; the action is restart, stop, none, or a function.
+#config.healthcheck(exec=["/bin/true"], interval_sec=30, retries=3, action="restart")
+
+# Start it again when it has failed: no, on-failure, always.
+#config.restart_policy("on-failure", max_retries=5, backoff_sec=1)
 
 # When the supervisor receives USR1, USR2, TTIN or TTOU.
 #@config.add_signal_handler("USR1")

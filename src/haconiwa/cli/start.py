@@ -41,6 +41,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("file", metavar="FILE", help="the haco file")
     parser.add_argument("-D", "--daemon", action="store_true", help="run in the background")
     parser.add_argument("-T", "--no-daemon", action="store_true", help="run in the foreground whatever the file says")
+    parser.add_argument("--wait-ready", action="store_true", help="as a daemon, return once every container is ready")
     parser.add_argument("-b", "--bootstrap", action="store_true", help="create the root file system first")
     parser.add_argument("-N", "--no-provision", action="store_true", help="with -b: bootstrap only")
     parser.add_argument("-n", "--name", help="only this container of the file")
@@ -65,6 +66,7 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
         quiet=arguments.quiet,
         trace=arguments.debug,
         load=lambda: load_file(spec.file),
+        wait_ready=arguments.wait_ready,
     )
     status = run_barn(spec, options)
     keep_image()

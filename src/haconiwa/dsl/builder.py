@@ -14,6 +14,7 @@ from haconiwa.dsl.node import Recording, Section, Setting
 from haconiwa.dsl.paths import container_path, host_path
 from haconiwa.dsl.place import here
 from haconiwa.dsl.privileges import Capabilities, Resource
+from haconiwa.dsl.supervision import SupervisionSettings
 from haconiwa.errors import ConfigError, Problem
 from haconiwa.spec.model import RELOADABLE
 from haconiwa.spec.names import LOG_LEVELS
@@ -40,7 +41,7 @@ from haconiwa.spec.values import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import TypeVar
+    from typing import Literal, TypeVar
 
     from haconiwa.dsl.cgroup import Cgroup
     from haconiwa.dsl.landlock import Landlock
@@ -95,7 +96,7 @@ def _sysctl_value(value: object) -> str:
     return sysctl_value(value)
 
 
-class Container(HookSettings, MountSettings):
+class Container(HookSettings, MountSettings, SupervisionSettings):
     """One container. Every setting can be read back; a barn's children start from a copy of the barn's."""
 
     __slots__ = ("_first_child", "_sections", "_sources")
@@ -304,8 +305,15 @@ class Definition(Container):
         self._values["wait_interval"] = load.defaults.wait_interval
         self._values["log_level"] = load.defaults.log_level
 
-    def define(self) -> Container:
-        """Add a container to the barn. It starts from a copy of what the barn has now."""
+    def define(
+        self, *, after: str | Sequence[str] | None = None, condition: Literal["ready", "started"] | None = None
+    ) -> Container:
+        """Add a container to the barn. It starts from a copy of what the barn has now.
+
+        Args:
+            after: Other containers of the barn, as the setting `after`.
+            condition: As the setting `condition`.
+        """
         with Recording(self, "define", barns_own=True) as where:
             pass
         child = Container(self._load, self)
@@ -313,6 +321,10 @@ class Definition(Container):
         if self._first_child is None:
             object.__setattr__(self, "_first_child", where)
         self._children.append(child)
+        if after is not None:
+            child.after = after
+        if condition is not None:
+            child.condition = condition
         return child
 
     def daemonize(self) -> None:

@@ -131,6 +131,11 @@ def _container(container: Container, daemon: bool) -> ContainerSpec:
         container_pid_file=container.container_pid_file or default_pid_file(container.name),
         wait_interval=container.wait_interval,
         log_level=container.log_level,
+        readiness=tuple(values.get("readiness", ())),
+        healthcheck=values.get("healthcheck"),
+        restart=values.get("restart"),
+        after=container.after,
+        after_condition=container.condition,
         reloadable=values.get("reloadable", RELOADABLE),
         sources=dict(container._sources),
     )

@@ -7,6 +7,7 @@ from haconiwa.dsl.functions import function
 from haconiwa.dsl.node import Node, Recording, refuse_later
 from haconiwa.spec.model import ABORT_POINTS, BARN_POINTS, HOOK_POINTS, HookSpec, SignalHandlerSpec, TimerSpec
 from haconiwa.spec.names import CHILD_POINTS, SIGNALS
+from haconiwa.spec.record import replace
 from haconiwa.spec.values import Refused, number, one_of, show, string
 
 TYPE_CHECKING = False
@@ -25,6 +26,7 @@ else:
 
 _UNITS_S = {"msec": 0.001, "sec": 1, "min": 60, "hour": 3600}
 _LONGEST_MSEC = 366 * 24 * 3600 * 1000
+_LONGEST_SEC = _LONGEST_MSEC // 1000
 _MISSING: Any = object()
 
 
@@ -36,27 +38,30 @@ class HookSettings(Node):
 
     @overload
     def add_general_hook(
-        self, point: HookPoint, *, on_error: OnError | None = None
+        self, point: HookPoint, *, on_error: OnError | None = None, timeout_sec: int | None = None
     ) -> Callable[[Function], Function]: ...
     @overload
     def add_general_hook(
-        self, point: HookPoint, function: Function, *, on_error: OnError | None = None
+        self, point: HookPoint, function: Function, *, on_error: OnError | None = None, timeout_sec: int | None = None
     ) -> Function: ...
-    def add_general_hook(self, point: Any, function: Any = _MISSING, *, on_error: Any = None) -> Any:
+    def add_general_hook(
+        self, point: Any, function: Any = _MISSING, *, on_error: Any = None, timeout_sec: Any = None
+    ) -> Any:
         """Call a function at a point of the container's life.
 
         Args:
             point: When; several hooks of one point are called in the order in which they were added.
             function: Called with one argument: the live container, or the barn for the barn's points.
             on_error: ``abort`` (the default before the program runs) or ``continue`` (the default after).
+            timeout_sec: After which it is interrupted, and has failed; no limit unless given.
         """
         if function is _MISSING:
-            return lambda function: self.add_general_hook(point, function, on_error=on_error)
+            return lambda function: self.add_general_hook(point, function, on_error=on_error, timeout_sec=timeout_sec)
         with Recording(self, "add_general_hook", barns_own=_is_barns(point)) as where:
-            self._values.setdefault("hooks", []).append(self._hook(point, function, on_error, where))
+            self._values.setdefault("hooks", []).append(self._hook(point, function, on_error, timeout_sec, where))
         return function
 
-    def _hook(self, point: object, function_: object, on_error: object, where: Where) -> HookSpec:
+    def _hook(self, point: object, function_: object, on_error: object, timeout_sec: object, where: Where) -> HookSpec:
         name = string(point, "the name of a hook point")
         if name not in HOOK_POINTS:
             refuse_later(f'add_general_hook("{name}")')
@@ -66,20 +71,26 @@ class HookSettings(Node):
         default: OnError = "abort" if name in ABORT_POINTS else "continue"
         chosen: Any = default if on_error is None else one_of(on_error, ("abort", "continue"), '"abort" or "continue"')
         checked = function(function_, 1, coroutine=name not in CHILD_POINTS)
-        return HookSpec(point=name, function=checked, on_error=chosen, where=where)
+        return HookSpec(point=name, function=checked, on_error=chosen, timeout_s=_time_limit(timeout_sec), where=where)
 
     @overload
     def add_async_hook(
         self, *, msec: int = ..., sec: int = ..., min: int = ..., hour: int = ...,
-        interval_msec: int | None = None, limit_count: int | None = None,
+        interval_msec: int | None = None, limit_count: int | None = None, timeout_sec: int | None = None,
     ) -> Callable[[Function], Function]: ...  # fmt: skip
     @overload
     def add_async_hook(
         self, function: Function, *, msec: int = ..., sec: int = ..., min: int = ..., hour: int = ...,
-        interval_msec: int | None = None, limit_count: int | None = None,
+        interval_msec: int | None = None, limit_count: int | None = None, timeout_sec: int | None = None,
     ) -> Function: ...  # fmt: skip
     def add_async_hook(
-        self, function: Any = _MISSING, *, interval_msec: Any = None, limit_count: Any = None, **units: Any
+        self,
+        function: Any = _MISSING,
+        *,
+        interval_msec: Any = None,
+        limit_count: Any = None,
+        timeout_sec: Any = None,
+        **units: Any,
     ) -> Any:
         """Call a function in the supervisor while the container runs: once after a time, or again and again.
 
@@ -87,34 +98,41 @@ class HookSettings(Node):
             function: Called with one argument, the live container.
             interval_msec: The time between calls; without it there is one call.
             limit_count: How many calls at most; only with `interval_msec`.
+            timeout_sec: After which a call is interrupted; no limit unless given.
             **units: The time before the first call: exactly one of `msec`, `sec`, `min` and `hour`.
         """
         if function is _MISSING:
             return lambda function: self.add_async_hook(
-                function, interval_msec=interval_msec, limit_count=limit_count, **units
+                function, interval_msec=interval_msec, limit_count=limit_count, timeout_sec=timeout_sec, **units
             )
         with Recording(self, "add_async_hook") as where:
             timer = _timer(function, units, interval_msec, limit_count, where)
+            timer = replace(timer, timeout_s=_time_limit(timeout_sec)) if timeout_sec is not None else timer
             self._values.setdefault("timers", []).append(timer)
         return function
 
     after_spawn = add_async_hook
 
     @overload
-    def add_signal_handler(self, signal: SignalName) -> Callable[[Function], Function]: ...
+    def add_signal_handler(
+        self, signal: SignalName, *, timeout_sec: int | None = None
+    ) -> Callable[[Function], Function]: ...
     @overload
-    def add_signal_handler(self, signal: SignalName, function: Function) -> Function: ...
-    def add_signal_handler(self, signal: Any, function: Any = _MISSING) -> Any:
+    def add_signal_handler(
+        self, signal: SignalName, function: Function, *, timeout_sec: int | None = None
+    ) -> Function: ...
+    def add_signal_handler(self, signal: Any, function: Any = _MISSING, *, timeout_sec: Any = None) -> Any:
         """Call a function when the supervisor receives a signal.
 
         Args:
             signal: One of those the supervisor leaves to you.
             function: Called with one argument, the live container.
+            timeout_sec: After which it is interrupted; no limit unless given.
         """
         if function is _MISSING:
-            return lambda function: self.add_signal_handler(signal, function)
+            return lambda function: self.add_signal_handler(signal, function, timeout_sec=timeout_sec)
         with Recording(self, "add_signal_handler") as where:
-            handler = _signal_handler(signal, function, where)
+            handler = _signal_handler(signal, function, timeout_sec, where)
             self._values.setdefault("handlers", []).append(handler)
         return function
 
@@ -125,11 +143,13 @@ def _is_barns(point: Any) -> bool:
     return issubclass(type(point), str) and str.__str__(point) in BARN_POINTS
 
 
-def _signal_handler(signal: object, function_: object, where: Where) -> SignalHandlerSpec:
+def _signal_handler(signal: object, function_: object, timeout_sec: object, where: Where) -> SignalHandlerSpec:
     name = string(signal, "the name of a signal").upper().removeprefix("SIG")
     if name not in SIGNALS:
         raise Refused(f"{show(name)} is not left to haco files", f"take one of {' '.join(SIGNALS)}")
-    return SignalHandlerSpec(signal=name, function=function(function_, 1), where=where)
+    return SignalHandlerSpec(
+        signal=name, function=function(function_, 1), timeout_s=_time_limit(timeout_sec), where=where
+    )
 
 
 def _timer(
@@ -151,6 +171,12 @@ def _timer(
         interval_s=None if interval_msec is None else _count(interval_msec, "interval_msec") / 1000,
         limit_count=None if limit_count is None else _count(limit_count, "limit_count"),
         where=where,
+    )
+
+
+def _time_limit(timeout_sec: object) -> float | None:
+    return (
+        None if timeout_sec is None else float(number(timeout_sec, 1, _LONGEST_SEC, "timeout_sec= as a whole number"))
     )
 
 

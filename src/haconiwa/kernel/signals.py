@@ -19,12 +19,16 @@ SIGHUP = int(_signal.SIGHUP)
 SIGINT = int(_signal.SIGINT)
 SIGKILL = int(_signal.SIGKILL)
 SIGTERM = int(_signal.SIGTERM)
+SIGALRM = int(_signal.SIGALRM)
 SIGCHLD = int(_signal.SIGCHLD)
 SIGSTOP = int(_signal.SIGSTOP)
 SIGSYS = int(_signal.SIGSYS)
 SIGWINCH = int(_signal.SIGWINCH)
 
+ITIMER_REAL = int(_signal.ITIMER_REAL)
+
 signal = _signal.signal
+setitimer = _signal.setitimer
 set_wakeup_fd = _signal.set_wakeup_fd
 pthread_sigmask = _signal.pthread_sigmask
 pidfd_send_signal = _signal.pidfd_send_signal

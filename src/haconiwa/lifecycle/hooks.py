@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from haconiwa.errors import HaconiwaError, HookError
 from haconiwa.isolation.step import CHILD, INSIDE, PARENT, RUNNING, SUPERVISOR, Site, Step
+from haconiwa.kernel import signals as signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,20 +29,36 @@ class HookInterrupted(BaseException):
 
 _running: list[str] = []
 
+RESTORED_AFTER_HOOKS: list[Callable[[], None]] = []
+"""Called after each function of the user's in this process; the container's process has none of them."""
+
 
 def hook_is_running() -> bool:
     """Whether a function of the user's is being called by this process right now."""
     return bool(_running)
 
 
-def call_function(function: Callable[..., Any], argument: object, what: str, where: Where | None = None) -> Any:
+def call_function(
+    function: Callable[..., Any],
+    argument: object,
+    what: str,
+    where: Where | None = None,
+    *,
+    more: tuple[object, ...] = (),
+    timeout_s: float | None = None,
+) -> Any:
     """Call a function of the user's and wait for it, also when it is ``async def``.
 
+    The working directory, the umask, the signal mask and our signal handlers are afterwards as they were before. A
+    copy of this process that the function has forked and let return ends there.
+
     Args:
-        function: Takes one argument.
+        function: Takes one argument, and `more` if there are.
         argument: What it receives.
         what: Names the call in an error: ``the before_fork hook "prepare"``.
         where: The line that added it.
+        more: Further arguments.
+        timeout_s: After which it is interrupted, as well as Python allows; None for no limit.
 
     Returns:
         What the function returns.
@@ -49,22 +67,65 @@ def call_function(function: Callable[..., Any], argument: object, what: str, whe
         HookError: It raised, called sys.exit(), or was interrupted.
     """
     _running.append(what)
+    surroundings = _Surroundings(timeout_s)
     try:
-        result = function(argument)
+        result = function(argument, *more)
         if getattr(getattr(function, "__code__", None), "co_flags", 0) & _CO_COROUTINE:
             import asyncio  # costs 30 ms, so only for those who use it
 
             result = asyncio.run(result)
         sys.stdout.flush()
         return result
-    except HookInterrupted:
-        raise HookError(f"{what} was interrupted", where=where) from None
+    except HookInterrupted as error:
+        raise HookError(f"{what} was interrupted", why=str(error), where=where) from None
     except HaconiwaError:
         raise
     except BaseException as error:
         raise hook_error(error, what, where) from error
     finally:
+        surroundings.restore()
         _running.pop()
+
+
+class _Surroundings:
+    """What of its process a function of the user's could leave changed, and its time limit."""
+
+    def __init__(self, timeout_s: float | None) -> None:
+        self._pid = os.getpid()
+        self._umask = os.umask(0o22)
+        os.umask(self._umask)
+        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        try:
+            self._folder_fd = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            self._folder_fd = -1
+        self._limited = timeout_s is not None
+        if timeout_s is not None:
+            signal.signal(signal.SIGALRM, lambda _number, _frame: _interrupt(f"it took longer than {timeout_s:g} s"))
+            # again and again, for the case that it catches everything
+            signal.setitimer(signal.ITIMER_REAL, timeout_s, 1.0)
+
+    def restore(self) -> None:
+        if os.getpid() != self._pid:
+            os._exit(0)
+        if self._limited:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        os.umask(self._umask)
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+        if self._folder_fd >= 0:
+            try:
+                os.fchdir(self._folder_fd)
+                os.close(self._folder_fd)
+            except OSError:
+                pass  # it has closed what is not its own
+        for restore in RESTORED_AFTER_HOOKS:
+            restore()
+
+
+def _interrupt(why: str) -> None:
+    if hook_is_running():
+        raise HookInterrupted(why)
 
 
 def hook_error(error: BaseException, what: str, where: Where | None) -> HookError:
@@ -96,12 +157,13 @@ def function_name(function: Callable[..., Any]) -> str:
 
 
 def run_hook(hook: HookSpec, argument: object) -> None:
-    """Call one hook.
+    """Call one hook, for as long as it may take.
 
     Raises:
         HookError: It raised.
     """
-    call_function(hook.function, argument, f'the {hook.point} hook "{function_name(hook.function)}"', hook.where)
+    what = f'the {hook.point} hook "{function_name(hook.function)}"'
+    call_function(hook.function, argument, what, hook.where, timeout_s=hook.timeout_s)
 
 
 class RunHook(Step):

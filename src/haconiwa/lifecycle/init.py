@@ -12,6 +12,7 @@ import os
 from haconiwa.errors import EXIT_FAILURE
 from haconiwa.kernel import signals as signal
 from haconiwa.kernel.process import reset_library_signals, set_dumpable, set_pdeathsig
+from haconiwa.lifecycle.hooks import RESTORED_AFTER_HOOKS
 from haconiwa.lifecycle.sync import encode_failure
 
 TYPE_CHECKING = False
@@ -35,6 +36,7 @@ def run_child(steps: list[Step], site: Site, trace: Callable[[Step], None]) -> N
         gc.disable()  # no finalizer of the supervisor's objects may run here
         set_dumpable(False)
         reset_signals()
+        RESTORED_AFTER_HOOKS.clear()
         for index, step in enumerate(steps):  # noqa: B007 - named in the failure
             trace(step)
             step.execute(site)

@@ -41,6 +41,7 @@ class State(Record):
         boot_id: The boot in which all of this was true.
         cgroups: Its groups, absolute paths.
         pid_file: Where the supervisor's pid was written.
+        health: ``ready``, ``unhealthy``, or empty while nothing is known.
         config: The effective configuration, as plain values.
     """
 
@@ -53,6 +54,7 @@ class State(Record):
     boot_id: str = ""
     cgroups: tuple[str, ...] = ()
     pid_file: str = ""
+    health: str = ""
     config: Mapping[str, Any]
 
     @property

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from haconiwa.spec.confinement import LandlockRule, PersistedNamespace, SysctlSpec, TimeOffsets
     from haconiwa.spec.devices import DeviceSpec
     from haconiwa.spec.network import NetworkSpec
+    from haconiwa.spec.supervision import HealthcheckSpec, ReadinessSpec, RestartSpec
 
     NamespaceType = Literal["mount", "ipc", "uts", "pid", "net", "user", "cgroup", "time"]
     MountKind = Literal["bind", "filesystem", "procfs", "sysfs", "devtmpfs", "devpts", "shm", "mqueue", "cgroup"]
@@ -162,11 +163,12 @@ class StdioSpec(Record):
 
 
 class HookSpec(Record):
-    """A function at a point of a container's life, see `HOOK_POINTS`."""
+    """A function at a point of a container's life, see `HOOK_POINTS`; interrupted after `timeout_s`."""
 
     point: str
     function: Callable[[Any], Any]
     on_error: OnError
+    timeout_s: float | None = None
     where: Where | None = None
 
 
@@ -180,6 +182,7 @@ class TimerSpec(Record):
     first_s: float
     interval_s: float | None = None
     limit_count: int | None = None
+    timeout_s: float | None = None
     where: Where | None = None
 
 
@@ -188,6 +191,7 @@ class SignalHandlerSpec(Record):
 
     signal: str
     function: Callable[[Any], Any]
+    timeout_s: float | None = None
     where: Where | None = None
 
 
@@ -261,6 +265,8 @@ class ContainerSpec(Record):
         auto_ids: How many ids of /etc/subuid and /etc/subgid to map; 0 takes the mappings as they are.
         lxcfs_root: Host path of a mounted lxcfs, whose files cover those of /proc; None for none.
         network_etc: Host folder whose resolv.conf and hosts are shown in /etc; None for none.
+        after: Containers of the same barn that are started before, and stopped after.
+        after_condition: ``ready``, or ``started``: what those must be.
         reloadable: What a reload may change, words of `RELOADABLE`.
         apparmor: Name of a profile; None leaves it to the host's rules.
         selinux_context: ``user:role:type:level``; None leaves it to the host's policy.
@@ -318,6 +324,11 @@ class ContainerSpec(Record):
     wait_interval: int = 50
     log_level: str = "info"
     reloadable: tuple[str, ...] = RELOADABLE
+    readiness: tuple[ReadinessSpec, ...] = ()
+    healthcheck: HealthcheckSpec | None = None
+    restart: RestartSpec | None = None
+    after: tuple[str, ...] = ()
+    after_condition: str = "ready"
     sources: Mapping[str, Where]
 
     def hooks_at(self, point: str) -> tuple[HookSpec, ...]:

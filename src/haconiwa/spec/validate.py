@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from haconiwa.errors import Where
     from haconiwa.spec.model import BarnSpec, ContainerSpec, IdMapping, MountSpec
+    from haconiwa.spec.supervision import HealthcheckSpec, ReadinessSpec
 
 MAPPINGS_MAX = 340
 """Most lines of uid_map and gid_map, see user_namespaces(7)."""
@@ -22,7 +23,7 @@ MAPPINGS_MAX = 340
 
 def validate(barn: BarnSpec) -> list[Problem]:
     """What is wrong with a barn and its containers where each single value is right."""
-    problems = [*_same_names(barn), *_same_pid_files(barn), *_same_groups(barn)]
+    problems = [*_same_names(barn), *_same_pid_files(barn), *_same_groups(barn), *_order(barn)]
     for container in barn.containers:
         for check in CHECKS:
             problems += check(container)
@@ -64,6 +65,35 @@ def _same_groups(barn: BarnSpec) -> Iterator[Problem]:
             if name in seen:
                 yield Problem(f"cgroup_name: {show(name)} is another container's", _set_at(container, "cgroup_name"))
             seen.add(name)
+
+
+def _order(barn: BarnSpec) -> Iterator[Problem]:
+    """Whoever is started after others has them in the same file, and in the end something can be started first."""
+    waits_for = {container.name: container.after for container in barn.containers}
+    for container in barn.containers:
+        where = _set_at(container, "after")
+        for name in container.after:
+            if name not in waits_for:
+                yield Problem(f"after: the file has no container {show(name)}", where, f"it has {' '.join(waits_for)}")
+    while free := [name for name, others in waits_for.items() if not any(other in waits_for for other in others)]:
+        for name in free:
+            del waits_for[name]
+    circle = [container for container in barn.containers if container.name in waits_for]
+    if circle:
+        names = " ".join(container.name for container in circle)
+        yield Problem(f"after: none of these can be started first: {names}", _set_at(circle[0], "after"))
+
+
+def check_probes(container: ContainerSpec) -> Iterator[Problem]:
+    """Something is looked at, or a function is asked."""
+    checks: list[tuple[str, ReadinessSpec | HealthcheckSpec]]
+    checks = [("add_readiness_hook", check) for check in container.readiness]
+    if container.healthcheck:
+        checks.append(("healthcheck", container.healthcheck))
+    for name, check in checks:
+        if check.probe.is_empty and check.function is None:
+            hint = "give port=, http=, exec=, file= or a function"
+            yield Problem(f"{name}: there is nothing to look at", check.where, hint)
 
 
 def check_host_names(container: ContainerSpec) -> Iterator[Problem]:
@@ -307,4 +337,5 @@ CHECKS = (
     check_persisted,
     check_labels,
     check_control_groups,
+    check_probes,
 )

@@ -25,8 +25,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from haconiwa.isolation.step import Step
     from haconiwa.lifecycle.relay import Relay
-    from haconiwa.spec.model import BarnSpec
+    from haconiwa.spec.model import BarnSpec, ContainerSpec
     from haconiwa.supervisor.daemon import Report
 
 
@@ -39,6 +40,7 @@ class BarnOptions(Record):
         quiet: Print no messages of ours.
         trace: Show every step.
         load: Executes the haco file again, for a reload; None where that is not possible.
+        wait_ready: The caller of a daemon gets its answer once every container is ready, not only running.
     """
 
     terminal: bool = False
@@ -46,6 +48,7 @@ class BarnOptions(Record):
     quiet: bool = False
     trace: bool = False
     load: Callable[[], BarnSpec] | None = None
+    wait_ready: bool = False
 
 
 def run_barn(spec: BarnSpec, options: BarnOptions) -> int:
@@ -70,10 +73,11 @@ def run_barn(spec: BarnSpec, options: BarnOptions) -> int:
         spec = take_id_ranges(spec)
     term = os.environ.get("TERM") if options.terminal else None
     found = hierarchies()
-    members = [
-        Member(container, plan_start(container, found, daemon=spec.daemonize, term=term))
-        for container in spec.containers
-    ]
+
+    def plan(container: ContainerSpec) -> list[Step]:
+        return plan_start(container, found, daemon=spec.daemonize, term=term)
+
+    members = [Member(container, plan) for container in spec.containers]
     if not options.quiet:
         _warn(members, options.message_fd)
     live = Barn(spec.file, tuple(container.name for container in spec.containers))
@@ -136,6 +140,7 @@ class _Work:
         self._members = members
         self._live = live
         self._failed: list[Member] = []
+        self._stopping = False
         self._answer = answer
         self._loop = Loop()
         self._signals = Signals((*STOP_SIGNALS, signal.SIGWINCH), stop_signals(daemon=spec.daemonize))
@@ -153,18 +158,33 @@ class _Work:
         self._loop.watch(self._signals.fd, lambda _events: self._take_signals())
         if self._spec.container_pid_file:
             write_pid_file(self._spec.container_pid_file)
-        for member in self._members:
-            self._fork(member)
+        self._fork_next()
         collect_from_now_on()
         if self._answer:
             self._loop.run_until(self._is_decided)
             self._tell_caller(self._answer)
-        self._loop.run_until(lambda: all(member.pidfd < 0 for member in self._members))
+        self._loop.run_until(lambda: all(not member.is_alive for member in self._members))
         self._close_terminal()
         status = self._finish()
         if self._spec.container_pid_file:
             remove_pid_file(self._spec.container_pid_file, os.getpid())
         return status
+
+    def _fork_next(self) -> None:
+        """Start every container whose turn has come: those that it is to come after are ready, or run."""
+        for member in self._members:
+            if member.is_waiting and all(self._is_satisfied(member, other) for other in self._before(member)):
+                self._fork(member)
+
+    def _before(self, member: Member) -> list[Member]:
+        """Those of this start that a container comes after."""
+        return [other for other in self._members if other.name in member.spec.after]
+
+    def _after(self, member: Member) -> list[Member]:
+        return [other for other in self._members if member.name in other.spec.after]
+
+    def _is_satisfied(self, member: Member, other: Member) -> bool:
+        return other.ready if member.spec.after_condition == "ready" else other.container_pid != 0
 
     def _fork(self, member: Member) -> None:
         options = SupervisorOptions(
@@ -227,6 +247,25 @@ class _Work:
             self._join_terminals(member)
         if member.failure:
             self._note_failure(member)
+        elif member.never_ready and (self._options.wait_ready or self._waiting_after(member)):
+            self._give_up_waiting(member)
+        elif not self._stopping:
+            self._fork_next()
+
+    def _waiting_after(self, member: Member) -> list[Member]:
+        """Those that are not started yet because they come after one that is not what they wait for."""
+        return [other for other in self._after(member) if other.is_waiting and not self._is_satisfied(other, member)]
+
+    def _give_up_waiting(self, member: Member) -> None:
+        """The start of the whole file has failed because one container never became what is waited for."""
+        if member.start_failed or self._stopping:
+            return
+        member.start_failed = True
+        why = "did not get ready in time" if member.never_ready else "has ended before it was ready"
+        waiting = [other.name for other in self._waiting_after(member)]
+        lines = [f'error: {name}: was not started: it comes after "{member.name}"' for name in waiting]
+        member.failure = [f"error: {member.name}: {why}", *lines]
+        self._note_failure(member)
 
     def _show(self, message: str) -> None:
         """Show a supervisor's message after what was printed before it."""
@@ -238,6 +277,8 @@ class _Work:
 
     def _join_terminals(self, member: Member) -> None:
         """Only once the program runs: what could not be started leaves the terminal alone."""
+        if self._relay:  # of the run before this one
+            self._relay.close()
         from haconiwa.lifecycle.relay import Relay
 
         self._relay = Relay(self._loop, self._master_fd, lambda: self._escape(member), member.stop)
@@ -269,11 +310,23 @@ class _Work:
                 if self._relay:
                     self._relay.resize()
                 continue
-            for member in self._members:
-                if number in self._signals.stops:
-                    member.stop()
-                else:
+            if number in self._signals.stops:
+                self._stop_all()
+            else:
+                for member in self._members:
                     member.reload()
+
+    def _stop_all(self) -> None:
+        """End every container, those that come after others first; when told twice, all at once."""
+        again, self._stopping = self._stopping, True
+        for member in self._members:
+            if member.is_waiting:
+                member.given_up = True
+            elif (again or not self._living_after(member)) and not member.failure_told:
+                member.stop()
+
+    def _living_after(self, member: Member) -> list[Member]:
+        return [other for other in self._after(member) if other.pidfd >= 0]
 
     def _member_ended(self, member: Member) -> None:
         self._loop.unwatch(member.pidfd)
@@ -282,6 +335,12 @@ class _Work:
         member.reap()
         if member.exit_status:
             self._note_failure(member)
+        if self._waiting_after(member) or (self._answer and self._options.wait_ready and not member.ready):
+            self._give_up_waiting(member)
+        if self._stopping:
+            for other in self._before(member):
+                if not self._living_after(other):
+                    other.stop()
         self._close_terminal()
         if member.exit_signal or member.died_starting:
             self._clear_up(member)
@@ -304,25 +363,27 @@ class _Work:
 
     def _note_failure(self, member: Member) -> None:
         """Remember who failed first: the others may fail because a start that failed stops them."""
-        if member in self._failed:
-            return
-        self._failed.append(member)
-        if not member.container_pid:
-            for other in self._members:
-                if other is not member:
-                    other.stop()
+        if member not in self._failed:
+            self._failed.append(member)
+        if not member.container_pid or member.start_failed:
+            member.start_failed = True
+            if not self._stopping:
+                self._stop_all()
 
     def _is_decided(self) -> bool:
         """Whether all run, or one could not be started and nothing is left of any."""
-        if any(not member.container_pid for member in self._failed):
-            return all(member.pidfd < 0 for member in self._members)
-        return all(member.container_pid for member in self._members)
+        if self._stopping:
+            return all(not member.is_alive for member in self._members)
+        return all(member.ready if self._options.wait_ready else member.container_pid for member in self._members)
 
     def _tell_caller(self, answer: Report) -> None:
-        failed = [member for member in self._failed if not member.container_pid]
-        if failed:
+        failed = [member for member in self._failed if member.start_failed]
+        if self._stopping and not failed:
+            answer.send(EXIT_FAILURE, ["error: the start was interrupted"])
+        elif failed:
             lines = [line for member in failed for line in member.failure or [f"error: {member.name}: did not start"]]
-            answer.send(failed[0].exit_status or EXIT_FAILURE, lines)
+            status = EXIT_FAILURE if failed[0].container_pid else failed[0].exit_status
+            answer.send(status or EXIT_FAILURE, lines)
         else:
             answer.send(0, [f"{m.name}: pid={m.container_pid} supervisor={m.pid}" for m in self._members])
 

@@ -9,10 +9,12 @@ from haconiwa.kernel.signals import SIGTERM, pidfd_send_signal, signal_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
+    from haconiwa.lifecycle.state import State
     from haconiwa.spec.model import ContainerSpec
     from haconiwa.spec.network import Network
+    from haconiwa.supervisor.attaching import Attached
     from haconiwa.supervisor.live_cgroup import LiveCgroup
 
 
@@ -34,7 +36,7 @@ class Base:
         name: The container's name.
         root: Path of its root file system on the host; "/" without one.
         metadata: What the haco file says.
-        status: creating, created, running or stopped.
+        status: creating, created, running, stopped, or restarting while it waits for its next start.
         pid: Its first process as the host sees it; 0 while there is none.
         exit_status: 0-255, 128+n when signal n ended it; None while it runs.
         timer: The timer whose hook is running; None in other hooks.
@@ -53,7 +55,18 @@ class Base:
         self._supervisor_pid = os.getpid()
         self._cgroup_paths: tuple[str, ...] = ()
         self._pidfd = -1
+        self._get_state: Callable[[], State] | None = None
         self._stop: Callable[[], None] | None = None
+        self._stop_asked = False
+
+    def begin_run(self) -> None:
+        """Be as before a start; the supervisor calls it."""
+        self.status = "creating"
+        self.pid = 0
+        self.exit_status = None
+        self._cgroup_paths = ()
+        self.network = None
+        self._pidfd = -1
         self._stop_asked = False
 
     @property
@@ -81,6 +94,30 @@ class Base:
         if self._pidfd < 0:
             raise ProcessLookupError(f"{self.name} is not running")
         pidfd_send_signal(self._pidfd, signal_number(sig))
+
+    def attach(self, argv: Sequence[str], *, stdin: bytes = b"", timeout_sec: float | None = None) -> Attached:
+        """Run a command in the container, confined as its first process is, and wait for its end.
+
+        Everything else the supervisor does waits as well.
+
+        Args:
+            argv: The command and its arguments.
+            stdin: What it reads.
+            timeout_sec: After which it is killed; no limit unless given.
+
+        Returns:
+            Its ``exit_status``, ``stdout`` and ``stderr``.
+
+        Raises:
+            ProcessLookupError: The container does not run, or this is not its supervisor.
+            TimeoutError: It took too long.
+            OverflowError: It printed more than 16 MiB.
+        """
+        if self._pidfd < 0 or self._get_state is None or os.getpid() != self._supervisor_pid:
+            raise ProcessLookupError(f"{self.name} is not running")
+        from haconiwa.supervisor.attaching import attach
+
+        return attach(self._get_state(), argv, stdin, timeout_sec)
 
     def stop(self) -> None:
         """End the container once this hook has returned: TERM, then KILL after ten seconds."""

@@ -51,6 +51,11 @@ class Errand:
             self._content = b""
             self._finish(None)
 
+    def abandon(self) -> None:
+        """Kill the child and call nothing back."""
+        self._done = lambda _answer: None
+        self.cancel()
+
     def _read(self) -> None:
         chunk = os.read(self._read_fd, 65536)
         self._content += chunk

@@ -2,6 +2,8 @@
 
 supervisor                       barn
 ``U`` + pid ──────────────────▶  the container's program runs
+``R`` ────────────────────────▶  it is ready
+``N`` ────────────────────────▶  it never got ready
 ``F`` + exit status + lines ──▶  the start failed, with the message for the user
 ``M`` + text ─────────────────▶  a message for the user, in order with the rest (only where a terminal is relayed)
 ``T`` + descriptor ───────────▶  the master of the container's terminal (sent by the container's process)
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 UP = b"U"
 FAILED = b"F"
+READY = b"R"
+NEVER_READY = b"N"
 MESSAGE = b"M"
 _MESSAGE_SIZE = 65536
 _INT_SIZE = 4
@@ -36,6 +40,11 @@ def make_link() -> tuple[socket, socket]:
 def send_up(link: socket, pid: int) -> None:
     """Tell the barn that the container runs. A barn that is gone is nobody to tell."""
     _send(link, UP + str(pid).encode())
+
+
+def send_readiness(link: socket, ready: bool) -> None:
+    """Tell the barn that the container is ready, or never will be."""
+    _send(link, READY if ready else NEVER_READY)
 
 
 def send_message(link: socket, text: str) -> None:

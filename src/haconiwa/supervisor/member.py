@@ -8,13 +8,14 @@ from haconiwa.errors import EXIT_FAILURE, InternalError
 from haconiwa.kernel import signals as signal
 from haconiwa.spec.record import replace
 from haconiwa.supervisor import link as barn_link
-from haconiwa.supervisor.link import FAILED, MESSAGE, UP, make_link
+from haconiwa.supervisor.link import FAILED, MESSAGE, NEVER_READY, READY, UP, make_link
 from haconiwa.supervisor.messages import report
 from haconiwa.supervisor.supervisor import Supervisor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
+    from collections.abc import Callable
 
     from haconiwa.isolation.step import Step
     from haconiwa.spec.model import ContainerSpec
@@ -30,6 +31,10 @@ class Member:
         pidfd: Readable when it has ended; -1 before the fork and after.
         link: The barn's end of the connection.
         container_pid: The container's process once it runs.
+        given_up: It will not be started.
+        start_failed: Its start has failed, and with it that of the whole file.
+        ready: It was ready once.
+        never_ready: It was given up waiting for that.
         messages: What it wants to be shown, until somebody has done that.
         failure: The message for the user when the start failed.
         exit_status: Once it has ended.
@@ -38,19 +43,39 @@ class Member:
         died_starting: It ended without a word, as by os._exit in a hook.
     """
 
-    def __init__(self, spec: ContainerSpec, steps: list[Step]) -> None:
+    def __init__(self, spec: ContainerSpec, plan: Callable[[ContainerSpec], list[Step]]) -> None:
         self.spec = spec
         self.name = spec.name
         self.pid = 0
         self.pidfd = -1
         self.link: socket | None = None
         self.container_pid = 0
+        self.given_up = False
+        self.start_failed = False
+        self.ready = False
+        self.never_ready = False
         self.messages: list[str] = []
         self.failure: list[str] = []
         self.exit_status: int | None = None
         self.exit_signal = 0
         self.died_starting = False
-        self.steps = steps
+        self._plan = plan
+        self.steps = plan(spec)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Its supervisor has yet to be started."""
+        return self.pid == 0 and not self.given_up
+
+    @property
+    def is_alive(self) -> bool:
+        """Its supervisor runs or will."""
+        return self.pidfd >= 0 or self.is_waiting
+
+    @property
+    def failure_told(self) -> bool:
+        """Its supervisor has said that the start failed and is about to end; a signal would only disturb its hooks."""
+        return bool(self.failure) and not self.container_pid
 
     def fork(self, options: SupervisorOptions, output_fds: tuple[int, int], barn_fds: list[int]) -> None:
         """Start the supervisor.
@@ -67,7 +92,7 @@ class Member:
         if pid == 0:
             for fd in (self.link.fileno(), *barn_fds):
                 os.close(fd)
-            _run_supervisor(self.spec, self.steps, supervisor_end, options, output_fds)
+            _run_supervisor(self.spec, self.steps, supervisor_end, replace(options, plan=self._plan), output_fds)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         supervisor_end.close()
         self.pid = pid
@@ -83,6 +108,10 @@ class Member:
         kind, rest, fd = barn_link.receive(self.link)
         if kind == UP:
             self.container_pid = int(rest)
+        elif kind == READY:
+            self.ready = True
+        elif kind == NEVER_READY:
+            self.never_ready = True
         elif kind == MESSAGE:
             self.messages.append(rest.decode("utf-8", "surrogateescape"))
         elif kind == FAILED:

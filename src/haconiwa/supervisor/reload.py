@@ -52,7 +52,7 @@ def apply(supervisor: Supervisor, data: dict[str, Any]) -> list[str]:
         )
     if changes:
         apply_rlimits(config["rlimits"], data["rlimits"], lambda: _pids(supervisor))
-        supervisor.spec = replace(supervisor.spec, rlimits=specs)
+        supervisor.use_spec(replace(supervisor.spec, rlimits=specs))
         fields = {field: data[field] for field in FEATURES.values()}
         supervisor.record(config={**config, **fields})
     lines = [line for found in changes.values() for line in found]

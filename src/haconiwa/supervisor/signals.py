@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 from haconiwa.kernel import signals as signal
-from haconiwa.lifecycle.hooks import HookInterrupted, hook_is_running
+from haconiwa.lifecycle.hooks import RESTORED_AFTER_HOOKS, HookInterrupted, hook_is_running
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,8 +43,13 @@ class Signals:
         os.set_blocking(self.fd, False)
         os.set_blocking(self._write_fd, False)
         self._pending: list[int] = []
+        self._numbers = numbers
+        self._arm()
+        RESTORED_AFTER_HOOKS[:] = [self._arm]  # a process that is forked for a supervisor has its own instead
+
+    def _arm(self) -> None:
         signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
-        for number in numbers:
+        for number in self._numbers:
             signal.signal(number, self._note)
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
@@ -72,6 +77,7 @@ class Signals:
 
     def close(self) -> None:
         """Hear of no signal any more; the handlers stay until they are replaced."""
+        RESTORED_AFTER_HOOKS.clear()
         signal.set_wakeup_fd(-1)
         os.close(self.fd)
         os.close(self._write_fd)

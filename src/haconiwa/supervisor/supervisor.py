@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from haconiwa.spec.model import BarnSpec, ContainerSpec
     from haconiwa.supervisor.control import Answer, Control, Peer, Request
     from haconiwa.supervisor.reload import Reloader
+    from haconiwa.supervisor.restarts import Restarts
     from haconiwa.supervisor.watch import Watch
 
 
@@ -43,6 +44,7 @@ class SupervisorOptions(Record):
         stdio_fds: What the program gets as 0, 1 and 2 otherwise.
         quiet: Print no messages of ours.
         trace: Show every step.
+        plan: Makes the steps of a start anew.
         load: Executes the haco file again; called in a process of its own.
     """
 
@@ -52,6 +54,7 @@ class SupervisorOptions(Record):
     stdio_fds: tuple[int, int, int] = (0, 1, 2)
     quiet: bool = False
     trace: bool = False
+    plan: Callable[[ContainerSpec], list[Step]] | None = None
     load: Callable[[], BarnSpec] | None = None
 
 
@@ -88,6 +91,8 @@ class Supervisor:
         self._signals = Signals((*STOP_SIGNALS, *self._handled), stop_signals(daemon=options.daemon))
         self._control: Control | None = None
         self._reloader: Reloader | None = None
+        self._restarts: Restarts | None = None
+        self._has_run = False
         self._begin_run()
         self.state = State(
             name=spec.name,
@@ -102,6 +107,9 @@ class Supervisor:
         )
 
     def _begin_run(self) -> None:
+        """What one run of the container has for itself, also its base: hooks see each run from its beginning."""
+        self._restart_asked = False
+        self.base.begin_run()
         self._site = self._make_site()
         self.container = Container(self.spec, self._steps, self._site, 2 if self.options.trace else -1)
 
@@ -126,9 +134,45 @@ class Supervisor:
         except HaconiwaError as error:
             return self._fail(error)
         try:
-            return self._live()
+            status = self._live()
+            while self._waits_to_restart(status):
+                self._begin_run()
+                status = self._live()
+            return status
         finally:
             self._clear_up()
+
+    def _waits_to_restart(self, status: int) -> bool:
+        """Whether the container is to be started again; true only after the pause before that."""
+        self.take_signals()  # one of them may have interrupted the start
+        if self.stop_asked or not (self.spec.restart or self._restart_asked) or not self._has_run or not self.watch:
+            return False
+        if self._restarts is None:
+            from haconiwa.supervisor.restarts import Restarts
+
+            self._restarts = Restarts(self.spec.restart)
+        delay_s = self._restarts.delay_s(status, self.watch.ran_s, asked=self._restart_asked)
+        if delay_s is None:
+            return False
+        self.tell("restarting", delay_s=delay_s)
+        self.base.status = "restarting"
+        self.record(status="restarting", init=NOBODY, health="")
+        due: list[bool] = []
+        self.loop.call_after(delay_s, lambda: due.append(True))
+        self.loop.run_until(lambda: bool(due) or self.stop_asked)
+        return not self.stop_asked
+
+    def use_spec(self, spec: ContainerSpec) -> None:
+        """Take another configuration for what is to come; a later start of the container follows it."""
+        self.spec = spec
+        if self.options.plan:
+            self._steps = self.options.plan(spec)
+
+    def restart(self, by: str) -> None:
+        """End the container and start it again, whatever its restart policy."""
+        self._restart_asked = True
+        if self.watch:
+            self.watch.begin_stop(by)
 
     def _clear_up(self) -> None:
         self.container.clean_up()
@@ -155,6 +199,7 @@ class Supervisor:
             word = "exited with failure" if status else "successfully exited"
             self._say(f"Container {word}: {self.container.describe_exit()}")
         self._end(status)
+        self.container.clean_up()
         return status
 
     def _start(self) -> None:
@@ -163,11 +208,21 @@ class Supervisor:
             write_pid_file(self.spec.container_pid_file)
         self.container.start(wake_fd=self._signals.fd, is_interrupted=self._signals.ask_to_stop, on_cloned=self._cloned)
         self.base.status = "running"
+        self._has_run = True
         self.record(status="running")
         self._say(f"Container fork success and going to wait: pid={self.container.pid}")
         barn_link.send_up(self._link, self.container.pid)
         self.tell("started", pid=self.container.pid)
         self.container.run_started_hooks()
+        if not self.spec.readiness:
+            barn_link.send_readiness(self._link, True)
+
+    def set_ready(self, ready: bool) -> None:
+        """The container is ready, or will never be: others of its barn may wait for that."""
+        if ready:
+            self.record(health="ready")
+            self.tell("ready")
+        barn_link.send_readiness(self._link, ready)
 
     def _cloned(self) -> None:
         """The process exists: its hooks on this side may know it, and others must be able to find it."""
@@ -175,6 +230,7 @@ class Supervisor:
         self.base.pid = self.container.pid
         self.base._pidfd = self.container.pidfd
         self.base._cgroup_paths = self._site.cgroup_paths
+        self.base._get_state = lambda: self.state
         self.record(status="created", init=identify(self.container.pid))
         # Loads while the child is being built.
         from haconiwa.supervisor.control import Control

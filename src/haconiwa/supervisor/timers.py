@@ -39,7 +39,7 @@ class AsyncHook:
         self._base.timer = HookTimer(self.stop)
         what = f'the async hook "{function_name(self._spec.function)}"'
         try:
-            call_function(self._spec.function, self._base, what, self._spec.where)
+            call_function(self._spec.function, self._base, what, self._spec.where, timeout_s=self._spec.timeout_s)
         except HookError as error:
             self._report(error)
         finally:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from haconiwa.errors import HookError
 from haconiwa.host.loop import READABLE, Timer
 from haconiwa.kernel import signals as signal
@@ -14,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from haconiwa.supervisor.health import Health, Readiness
     from haconiwa.supervisor.supervisor import Supervisor
 
 _STOP_TIMEOUT_S = 10.0
@@ -39,6 +42,8 @@ class Watch:
         self._base = supervisor.base
         self._loop = supervisor.loop
         self._stopping: Timer | None = None
+        self._began = time.monotonic()
+        self._not_ready_yet = len(supervisor.spec.readiness)
         self._signalled_by: dict[int, str] = {}
 
     def run_until_end(self) -> int:
@@ -55,12 +60,15 @@ class Watch:
         watched = self._container.site.watched
         for fd, callback in watched.items():
             self._watch(fd, callback)
+        looks = self._begin_looks()
         self._supervisor.take_signals()  # what came during the start
         self._loop.run_until(lambda: self._container.exit_status is not None)
         for timer in timers:
             timer.stop()
         for fd in watched:
             self._loop.unwatch(fd)
+        for look in looks:
+            look.cancel()
         if self._stopping:
             self._stopping.cancel()
         self._loop.unwatch(self._container.site.listener_fd)
@@ -79,6 +87,23 @@ class Watch:
         decider = Decider(fd, self._spec.seccomp, self._supervisor.report)
         self._loop.watch(fd, lambda events: decider.decide() if events & READABLE else self._loop.unwatch(fd))
 
+    def _begin_looks(self) -> list[Readiness | Health]:
+        """Begin to look whether the container gets ready and stays healthy, where the file says how."""
+        if not (self._spec.readiness or self._spec.healthcheck):
+            return []
+        from haconiwa.supervisor.health import Health, Readiness
+
+        looks: list[Readiness | Health] = [Readiness(r, self._supervisor, self._decided) for r in self._spec.readiness]
+        if self._spec.healthcheck:
+            looks.append(Health(self._spec.healthcheck, self._supervisor))
+        return looks
+
+    def _decided(self, ready: bool) -> None:
+        """The container is ready when all of its readiness hooks say so."""
+        self._not_ready_yet -= ready
+        if self._not_ready_yet == 0 or not ready:
+            self._supervisor.set_ready(ready)
+
     def _ended(self) -> None:
         self._loop.unwatch(self._container.pidfd)
         self._base._pidfd = -1
@@ -88,6 +113,11 @@ class Watch:
 
         number = self._container.exit_signal
         self._supervisor.tell("exited", **describe_end(self._container, self, self._signalled_by.get(number)))
+
+    @property
+    def ran_s(self) -> float:
+        """For how long the container has run."""
+        return time.monotonic() - self._began
 
     def note_signal(self, number: int, by: str) -> None:
         """Remember who sends a signal to the container, before it is sent."""
@@ -100,7 +130,7 @@ class Watch:
                 continue
             what = f'the {handler.signal} handler "{function_name(handler.function)}"'
             try:
-                call_function(handler.function, self._base, what, handler.where)
+                call_function(handler.function, self._base, what, handler.where, timeout_s=handler.timeout_s)
             except HookError as error:
                 self._supervisor.report(error)
 

@@ -1,0 +1,145 @@
+"""Running a command in the container on behalf of its own supervisor, always in a child of its own.
+
+To join a pid namespace changes where the caller's later children are born, so the supervisor itself never does.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+
+from haconiwa.errors import EXIT_FAILURE, HaconiwaError
+from haconiwa.isolation.step import Site
+from haconiwa.kernel import signals as signal
+from haconiwa.kernel.process import set_pdeathsig
+from haconiwa.lifecycle.attach import AttachRequest, plan_attach
+from haconiwa.lifecycle.container import Container
+from haconiwa.lifecycle.init import reset_signals
+from haconiwa.spec.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from haconiwa.lifecycle.state import State
+
+_CHUNK = 65536
+_MOST_BYTES = 16 << 20
+
+
+class Attached(Record):
+    """What a command run in the container came to.
+
+    Attributes:
+        exit_status: 0-255; 128+n when signal n ended it; 125 to 127 when it could not be run.
+        stdout, stderr: What it printed; bytes that are no UTF-8 as surrogates.
+    """
+
+    exit_status: int
+    stdout: str
+    stderr: str
+
+
+def run_inside(state: State, argv: tuple[str, ...], stdio_fds: tuple[int, int, int]) -> int:
+    """Run a command to its end, in a process that does nothing else afterwards.
+
+    Returns:
+        Its exit status.
+    """
+    spec, steps = plan_attach(state, AttachRequest(command=argv, environ={}))
+    site = Site(spec)
+    site.stdio_fds = stdio_fds
+    container = Container(spec, steps, site)
+    try:
+        container.start()
+        return container.reap()
+    finally:
+        container.clean_up()
+
+
+def run_quietly(state: State, argv: tuple[str, ...]) -> bytes:
+    """Run a command with nothing to read and nowhere to print; its exit status as text."""
+    null_fd = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    return str(run_inside(state, argv, (null_fd, null_fd, null_fd))).encode()
+
+
+def attach(state: State, argv: Sequence[str], stdin: bytes, timeout_s: float | None) -> Attached:
+    """Run a command in the container and wait for its end.
+
+    Args:
+        state: The container.
+        argv: The command.
+        stdin: What it reads.
+        timeout_s: After which it is killed; None for no limit.
+
+    Raises:
+        TimeoutError: It took too long.
+        OverflowError: It printed more than 16 MiB.
+    """
+    memory_fd = os.memfd_create("stdin", os.MFD_CLOEXEC)
+    while stdin:
+        stdin = stdin[os.write(memory_fd, stdin) :]
+    os.lseek(memory_fd, 0, os.SEEK_SET)
+    pipes = [os.pipe(), os.pipe()]
+    pid = os.fork()
+    if pid == 0:
+        _child(state, tuple(argv), (memory_fd, pipes[0][1], pipes[1][1]))
+    for fd in (memory_fd, pipes[0][1], pipes[1][1]):
+        os.close(fd)
+    pidfd = os.pidfd_open(pid)
+    read_fds = (pipes[0][0], pipes[1][0])
+    try:
+        output = _collect(read_fds, pidfd, timeout_s)
+    except BaseException:
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        raise
+    finally:
+        result = os.waitid(os.P_PIDFD, pidfd, os.WEXITED)
+        for fd in (pidfd, *read_fds):
+            os.close(fd)
+    assert result is not None  # noqa: S101 - only WNOHANG answers None
+    stdout, stderr = (content.decode("utf-8", "surrogateescape") for content in output)
+    status = result.si_status if result.si_code == os.CLD_EXITED else EXIT_FAILURE
+    return Attached(exit_status=status, stdout=stdout, stderr=stderr)
+
+
+def _collect(read_fds: tuple[int, int], pidfd: int, timeout_s: float | None) -> list[bytes]:
+    """What comes from two pipes until a process has ended; who else holds them is not waited for."""
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    contents = dict.fromkeys(read_fds, b"")
+    poll = select.poll()
+    for fd in (*read_fds, pidfd):
+        poll.register(fd, select.POLLIN)
+    while True:
+        left_ms = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
+        ready = [fd for fd, _event in poll.poll(left_ms)]
+        if not ready:
+            raise TimeoutError(f"the command still runs after {timeout_s:g} s")
+        if ready == [pidfd]:
+            return [contents[fd] for fd in read_fds]
+        for fd in ready:
+            if fd != pidfd and not _read(fd, contents):
+                poll.unregister(fd)
+
+
+def _read(fd: int, contents: dict[int, bytes]) -> bool:
+    chunk = os.read(fd, _CHUNK)
+    contents[fd] += chunk
+    if len(contents[fd]) > _MOST_BYTES:
+        raise OverflowError("the command has printed more than 16 MiB")
+    return bool(chunk)
+
+
+def _child(state: State, argv: tuple[str, ...], stdio_fds: tuple[int, int, int]) -> None:
+    """The child, from the fork to its end; what goes wrong is told where the command would print its errors."""
+    status = EXIT_FAILURE
+    try:
+        set_pdeathsig(signal.SIGKILL)
+        reset_signals()
+        status = run_inside(state, argv, stdio_fds)
+    except HaconiwaError as error:
+        os.write(stdio_fds[2], "".join(f"{line}\n" for line in error.lines()).encode("utf-8", "surrogateescape"))
+        status = error.exit_status
+    finally:
+        os._exit(status)
