@@ -14,15 +14,8 @@ from typing import Any
 from haconiwa.build.job import Job
 from haconiwa.build.report import Report
 from haconiwa.host.usr import shared_paths
-from haconiwa.spec.model import (
-    BootstrapSpec,
-    ContainerSpec,
-    MountSpec,
-    PostprocessSpec,
-    ProvisionSpec,
-    ProvisionStep,
-    RootfsSpec,
-)
+from haconiwa.spec.build import BootstrapSpec, PostprocessSpec, ProvisionSpec, ProvisionStep
+from haconiwa.spec.model import ContainerSpec, MountSpec, RootfsSpec
 
 StrPath = str | os.PathLike[str]
 

@@ -8,7 +8,8 @@ import stat
 import sys
 
 from haconiwa.errors import BuildError
-from haconiwa.spec.model import MountSpec, ProvisionStep
+from haconiwa.spec.build import ProvisionStep
+from haconiwa.spec.model import MountSpec
 
 _SHOWN_AT = "/tmp/.haconiwa-copy"
 """Below the file system for temporary files that every step has for itself."""

@@ -19,7 +19,8 @@ from haconiwa.build.script import run_script, success_line
 from haconiwa.build.strategies import load_strategy
 from haconiwa.errors import BuildError, ConfigError, HaconiwaError, Problem, describe_errno
 from haconiwa.host.tree import remove_tree
-from haconiwa.spec.model import BootstrapSpec, ContainerSpec, PostprocessSpec, RootfsSpec
+from haconiwa.spec.build import BootstrapSpec, PostprocessSpec
+from haconiwa.spec.model import ContainerSpec, RootfsSpec
 
 _FULL = 1 << 16  # free bytes below which a failure is put down to the disk
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from haconiwa.build.report import Report
 from haconiwa.errors import ConfigError, Problem
-from haconiwa.spec.model import BootstrapSpec, ContainerSpec
+from haconiwa.spec.build import BootstrapSpec
+from haconiwa.spec.model import ContainerSpec
 
 
 @dataclass(frozen=True)

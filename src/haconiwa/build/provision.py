@@ -18,14 +18,8 @@ from haconiwa.errors import BuildError, ConfigError, Problem
 from haconiwa.host.paths import cache_dir
 from haconiwa.host.programs import run_checked
 from haconiwa.lifecycle.oneshot import run_once
-from haconiwa.spec.model import (
-    DEFAULT_CAPABILITIES,
-    DEFAULT_PATH,
-    CapabilitiesSpec,
-    ContainerSpec,
-    MountSpec,
-    ProvisionStep,
-)
+from haconiwa.spec.build import ProvisionStep
+from haconiwa.spec.model import DEFAULT_CAPABILITIES, DEFAULT_PATH, CapabilitiesSpec, ContainerSpec, MountSpec
 from haconiwa.spec.names import PACKAGE_CACHES
 from haconiwa.spec.record import replace
 

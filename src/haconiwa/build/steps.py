@@ -10,7 +10,7 @@ from types import CodeType
 from typing import Any
 
 from haconiwa.host.files import sha256_of
-from haconiwa.spec.model import ProvisionStep
+from haconiwa.spec.build import ProvisionStep
 
 
 def kept_steps(steps: Sequence[ProvisionStep], done: Mapping[str, str]) -> dict[str, str]:

@@ -6,7 +6,7 @@ from haconiwa.dsl.functions import function
 from haconiwa.dsl.live import DictSetting
 from haconiwa.dsl.node import Recording, Section, Setting
 from haconiwa.dsl.paths import container_path, host_path
-from haconiwa.spec.model import PostprocessSpec, ProvisionStep
+from haconiwa.spec.build import PostprocessSpec, ProvisionStep
 from haconiwa.spec.names import PACKAGE_CACHES, STRATEGIES, STRATEGY_ALIASES
 from haconiwa.spec.values import (
     Refused,

@@ -7,6 +7,7 @@ from haconiwa.dsl.filesystem import Command, Filesystem, Rootfs
 from haconiwa.dsl.namespace import Namespace
 from haconiwa.dsl.privileges import Capabilities, Resource
 from haconiwa.host.paths import default_pid_file
+from haconiwa.spec.build import BootstrapSpec, ProvisionSpec
 from haconiwa.spec.model import (
     BARN_POINTS,
     DEFAULT_CAPABILITIES,
@@ -14,11 +15,9 @@ from haconiwa.spec.model import (
     NAMESPACE_TYPES,
     RELOADABLE,
     BarnSpec,
-    BootstrapSpec,
     CapabilitiesSpec,
     ContainerSpec,
     MountSpec,
-    ProvisionSpec,
     RootfsSpec,
     UserSpec,
 )

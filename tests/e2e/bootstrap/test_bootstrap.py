@@ -23,7 +23,8 @@ from haconiwa.build.remove import remove
 from haconiwa.errors import BuildError
 from haconiwa.host.helper import run_helper
 from haconiwa.kernel.mount import mount
-from haconiwa.spec.model import ContainerSpec, ProvisionSpec
+from haconiwa.spec.build import ProvisionSpec
+from haconiwa.spec.model import ContainerSpec
 from haconiwa.spec.record import replace
 from tests.conftest import RunDirs
 from tests.support.build import Recorder, container, shell_step

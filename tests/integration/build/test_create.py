@@ -19,7 +19,8 @@ from haconiwa.build.place import Place, locked
 from haconiwa.errors import BuildError, ConfigError, HaconiwaError, Where
 from haconiwa.host.helper import run_helper
 from haconiwa.kernel.mount import mount, umount2
-from haconiwa.spec.model import BootstrapSpec, ContainerSpec, ProvisionSpec
+from haconiwa.spec.build import BootstrapSpec, ProvisionSpec
+from haconiwa.spec.model import ContainerSpec
 from haconiwa.spec.record import replace
 from tests.support.build import Recorder, container, shell_step
 from tests.support.leftovers import OwnDirs, end_processes

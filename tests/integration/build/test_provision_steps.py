@@ -14,7 +14,8 @@ from haconiwa.build.marker import State, own_marker
 from haconiwa.build.place import Place
 from haconiwa.build.provision import packages_dir, provision
 from haconiwa.errors import BuildError
-from haconiwa.spec.model import ContainerSpec, ProvisionSpec, ProvisionStep
+from haconiwa.spec.build import ProvisionSpec, ProvisionStep
+from haconiwa.spec.model import ContainerSpec
 from haconiwa.spec.record import replace
 from tests.conftest import RunDirs
 from tests.support.build import Recorder, container, shell_step

@@ -12,7 +12,7 @@ import pytest
 
 from haconiwa.build.create import create
 from haconiwa.errors import BuildError
-from haconiwa.spec.model import PostprocessSpec
+from haconiwa.spec.build import PostprocessSpec
 from tests.support.build import Recorder, container
 
 pytestmark = pytest.mark.requires("root")

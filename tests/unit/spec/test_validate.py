@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from haconiwa.errors import Where
+from haconiwa.spec.build import BootstrapSpec
 from haconiwa.spec.model import (
     BarnSpec,
-    BootstrapSpec,
     CapabilitiesSpec,
     ContainerSpec,
     IdMapping,
