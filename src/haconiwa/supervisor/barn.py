@@ -17,6 +17,7 @@ from haconiwa.supervisor.base import Barn
 from haconiwa.supervisor.member import Member
 from haconiwa.supervisor.memory import collect_from_now_on
 from haconiwa.supervisor.messages import report
+from haconiwa.supervisor.order import Order
 from haconiwa.supervisor.pid_file import write_pid_file
 from haconiwa.supervisor.signals import STOP_SIGNALS, Signals, stop_signals
 from haconiwa.supervisor.supervisor import SupervisorOptions
@@ -138,6 +139,7 @@ class _Work:
         self._spec = spec
         self._options = options
         self._members = members
+        self._order = Order(members)
         self._live = live
         self._failed: list[Member] = []
         self._stopping = False
@@ -172,19 +174,8 @@ class _Work:
 
     def _fork_next(self) -> None:
         """Start every container whose turn has come: those that it is to come after are ready, or run."""
-        for member in self._members:
-            if member.is_waiting and all(self._is_satisfied(member, other) for other in self._before(member)):
-                self._fork(member)
-
-    def _before(self, member: Member) -> list[Member]:
-        """Those of this start that a container comes after."""
-        return [other for other in self._members if other.name in member.spec.after]
-
-    def _after(self, member: Member) -> list[Member]:
-        return [other for other in self._members if member.name in other.spec.after]
-
-    def _is_satisfied(self, member: Member, other: Member) -> bool:
-        return other.ready if member.spec.after_condition == "ready" else other.container_pid != 0
+        for member in self._order.due():
+            self._fork(member)
 
     def _fork(self, member: Member) -> None:
         options = SupervisorOptions(
@@ -247,14 +238,10 @@ class _Work:
             self._join_terminals(member)
         if member.failure:
             self._note_failure(member)
-        elif member.never_ready and (self._options.wait_ready or self._waiting_after(member)):
+        elif member.never_ready and (self._options.wait_ready or self._order.waiting_after(member)):
             self._give_up_waiting(member)
         elif not self._stopping:
             self._fork_next()
-
-    def _waiting_after(self, member: Member) -> list[Member]:
-        """Those that are not started yet because they come after one that is not what they wait for."""
-        return [other for other in self._after(member) if other.is_waiting and not self._is_satisfied(other, member)]
 
     def _give_up_waiting(self, member: Member) -> None:
         """The start of the whole file has failed because one container never became what is waited for."""
@@ -262,7 +249,7 @@ class _Work:
             return
         member.start_failed = True
         why = "did not get ready in time" if member.never_ready else "has ended before it was ready"
-        waiting = [other.name for other in self._waiting_after(member)]
+        waiting = [other.name for other in self._order.waiting_after(member)]
         lines = [f'error: {name}: was not started: it comes after "{member.name}"' for name in waiting]
         member.failure = [f"error: {member.name}: {why}", *lines]
         self._note_failure(member)
@@ -322,11 +309,8 @@ class _Work:
         for member in self._members:
             if member.is_waiting:
                 member.given_up = True
-            elif (again or not self._living_after(member)) and not member.failure_told:
+            elif (again or not self._order.living_after(member)) and not member.failure_told:
                 member.stop()
-
-    def _living_after(self, member: Member) -> list[Member]:
-        return [other for other in self._after(member) if other.pidfd >= 0]
 
     def _member_ended(self, member: Member) -> None:
         self._loop.unwatch(member.pidfd)
@@ -335,11 +319,11 @@ class _Work:
         member.reap()
         if member.exit_status:
             self._note_failure(member)
-        if self._waiting_after(member) or (self._answer and self._options.wait_ready and not member.ready):
+        if self._order.waiting_after(member) or (self._answer and self._options.wait_ready and not member.ready):
             self._give_up_waiting(member)
         if self._stopping:
-            for other in self._before(member):
-                if not self._living_after(other):
+            for other in self._order.before(member):
+                if not self._order.living_after(other):
                     other.stop()
         self._close_terminal()
         if member.exit_signal or member.died_starting:
