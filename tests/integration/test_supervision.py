@@ -55,6 +55,7 @@ def test_what_is_never_ready_fails_the_start(box: Box) -> None:
     box.nothing_left()
 
 
+@pytest.mark.setting("add_readiness_hook")
 def test_the_function_of_a_readiness_hook_decides(box: Box) -> None:
     box.write(
         rest="""
@@ -80,6 +81,7 @@ def test_the_function_of_a_readiness_hook_decides(box: Box) -> None:
 
 
 @pytest.mark.parametrize(("action", "ends"), [('"stop"', True), ('"none"', False), ("lambda base: base.stop()", True)])
+@pytest.mark.setting("healthcheck")
 def test_health_check(box: Box, action: str, ends: bool) -> None:
     box.write(
         rest=f"""
@@ -116,6 +118,7 @@ def test_an_unhealthy_container_is_started_again(box: Box) -> None:
     box.nothing_left()
 
 
+@pytest.mark.setting("restart_policy")
 def test_restarts_until_there_were_enough(box: Box) -> None:
     box.write(
         rest="""
@@ -264,6 +267,7 @@ def order(haconiwa: Program, box: Box, kind: str) -> list[int]:
     return [int(event["name"].rpartition("-")[2]) for event in found if event["name"].startswith(f"{box.name}-")]
 
 
+@pytest.mark.setting("after", "condition")
 def test_a_barn_starts_in_order_of_readiness_and_stops_in_reverse(box: Box) -> None:
     file = barn(
         box,
@@ -304,3 +308,18 @@ def test_one_of_a_barn_alone(box: Box) -> None:
     box.haconiwa("start", "-n", f"{box.name}-1", file)
     assert order(box.haconiwa, box, "started") == [1]
     box.haconiwa("stop", file)
+
+
+def test_the_last_hooks_of_a_failed_start_are_not_disturbed(box: Box) -> None:
+    other = str(box.folder / "0.pid")
+    hooks = f"""c.init_command = '/no/such'
+import os, time
+def wait(base, there):
+    while os.path.exists({other!r}) is not there:
+        time.sleep(0.01)
+    base.log(f'{{base.status}} and undisturbed')
+c.add_general_hook('before_fork', lambda base: wait(base, True), timeout_sec=20)
+c.add_general_hook('teardown_container', lambda base: wait(base, False), timeout_sec=20)"""
+    box.haconiwa("start", barn(box, "", hooks), expect=127)
+    log = Path(os.environ["HACONIWA_LOG_DIR"]) / f"{box.name}-1.supervisor.log"
+    assert f"{box.name}-1: stopped and undisturbed" in log.read_text(encoding="utf-8")

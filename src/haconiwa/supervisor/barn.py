@@ -309,7 +309,7 @@ class _Work:
         for member in self._members:
             if member.is_waiting:
                 member.given_up = True
-            elif (again or not self._order.living_after(member)) and not member.failure_told:
+            elif again or not (self._order.living_after(member) or member.failure_told):
                 member.stop()
 
     def _member_ended(self, member: Member) -> None:
@@ -323,7 +323,7 @@ class _Work:
             self._give_up_waiting(member)
         if self._stopping:
             for other in self._order.before(member):
-                if not self._order.living_after(other):
+                if not (self._order.living_after(other) or other.failure_told):
                     other.stop()
         self._close_terminal()
         if member.exit_signal or member.died_starting:
