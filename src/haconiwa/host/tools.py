@@ -35,22 +35,24 @@ class Tool:
         what: What it is to do, in words that complete "cannot …".
         name: The program.
         arguments: Its arguments.
-        text: Its standard input.
+        text: Its standard input; None when that is not known yet: it loads, and waits for `feed`.
 
     Raises:
         HostError: It is not installed.
     """
 
-    def __init__(self, what: str, name: str, arguments: tuple[str, ...], text: str = "") -> None:
+    def __init__(self, what: str, name: str, arguments: tuple[str, ...], text: str | None = "") -> None:
         self._what = what
         self._name = name
-        stdin_fd = os.memfd_create("stdin", os.MFD_CLOEXEC)
+        self._feed_fd = -1
+        if text is None:
+            stdin_fd, self._feed_fd = os.pipe()
+        else:
+            stdin_fd = os.memfd_create("stdin", os.MFD_CLOEXEC)
+            _write(stdin_fd, text)
+            os.lseek(stdin_fd, 0, os.SEEK_SET)
         self._output_fd = os.memfd_create("output", os.MFD_CLOEXEC)
         try:
-            data = text.encode()
-            while data:
-                data = data[os.write(stdin_fd, data) :]
-            os.lseek(stdin_fd, 0, os.SEEK_SET)
             self._pid = os.posix_spawn(
                 find_tool(name),
                 (name, *arguments),
@@ -62,9 +64,26 @@ class Tool:
             )
         except BaseException:
             os.close(self._output_fd)
+            self._end_input()
             raise
         finally:
             os.close(stdin_fd)
+
+    def feed(self, text: str) -> None:
+        """Give it all of its standard input.
+
+        Raises:
+            OSError: It has ended.
+        """
+        try:
+            _write(self._feed_fd, text)
+        finally:
+            self._end_input()
+
+    def _end_input(self) -> None:
+        if self._feed_fd >= 0:
+            os.close(self._feed_fd)
+            self._feed_fd = -1
 
     def finish(self) -> str:
         """Wait for its end.
@@ -75,6 +94,7 @@ class Tool:
         Raises:
             ToolFailed: It did not end well.
         """
+        self._end_input()
         try:
             _, status = os.waitpid(self._pid, 0)
             output = os.pread(self._output_fd, _OUTPUT_MAX, 0).decode("utf-8", "backslashreplace")
@@ -83,6 +103,12 @@ class Tool:
         if status:
             raise ToolFailed(f"cannot {self._what}", why=_first_line(output, self._name))
         return output
+
+
+def _write(fd: int, text: str) -> None:
+    data = text.encode()
+    while data:
+        data = data[os.write(fd, data) :]
 
 
 def run_tool(what: str, name: str, *arguments: str, text: str = "") -> str:

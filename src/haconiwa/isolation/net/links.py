@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from haconiwa.host.tools import in_network_namespace, run_tool
+from haconiwa.host.tools import Tool, in_network_namespace, run_tool
 from haconiwa.isolation.net.bridges import ALIAS, has_ipv6, write_sysctl
 
 TYPE_CHECKING = False
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from haconiwa.isolation.net.store import Lease
     from haconiwa.spec.network import Interface, NetworkSpec
 
+_BATCH = ("-batch", "-")
 _LATENCY_MS = 50
 _SMALLEST_BURST = 16384
 
@@ -40,8 +41,7 @@ def host_batch(lease: Lease, network: NetworkSpec, namespace: str) -> str:
         peer = f"name {interface.name} mtu {interface.mtu} address {interface.mac} netns {namespace}"
         lines += [
             f"link add name {host} mtu {interface.mtu} type veth peer {peer}",
-            f"link set dev {host} alias {ALIAS}:{lease.name}",
-            f"link set dev {host} addrgenmode none",
+            f"link set dev {host} alias {ALIAS}:{lease.name} addrgenmode none",
             f"link set dev {host} master {interface.bridge} up",
             f"link set dev {host} type bridge_slave hairpin on",
         ]
@@ -77,22 +77,27 @@ def make_links(lease: Lease, network: NetworkSpec, namespace_fd: int) -> None:
         OSError: The namespace cannot be entered, or a setting of the kernel's not be made.
     """
     namespace = f"/proc/{os.getpid()}/fd/{namespace_fd}"
-    run_tool("make the network links", "ip", "-batch", "-", text=host_batch(lease, network, namespace))
-    in_network_namespace(namespace_fd, lambda: _set_up_inside(lease, network))
+    what = "set up the container's interfaces"
+    guest = in_network_namespace(namespace_fd, lambda: Tool(what, "ip", _BATCH, None))  # loads while the links are made
+    try:
+        run_tool("make the network links", "ip", *_BATCH, text=host_batch(lease, network, namespace))
+        in_network_namespace(namespace_fd, lambda: _prepare_inside(lease, network))
+        guest.feed(guest_batch(lease))
+    finally:
+        guest.finish()
+    if bits := network.upload_bits:
+        in_network_namespace(namespace_fd, lambda: _limit(lease.interfaces[0].name, bits))
     if network.download_bits:
         _limit(lease.interfaces[0].host_name, network.download_bits)
 
 
-def _set_up_inside(lease: Lease, network: NetworkSpec) -> None:
+def _prepare_inside(lease: Lease, network: NetworkSpec) -> None:
     if has_ipv6():
         for interface in lease.interfaces:
             # no neighbour may tell the container where its packets go
             write_sysctl(f"ipv6/conf/{interface.name}/accept_ra", "0")
     if network.egress is not None:
         write_sysctl("ipv4/ping_group_range", "0 2147483647")  # ping without the capability that was taken away
-    run_tool("set up the container's interfaces", "ip", "-batch", "-", text=guest_batch(lease))
-    if network.upload_bits:
-        _limit(lease.interfaces[0].name, network.upload_bits)
 
 
 def _limit(interface: str, bits: int) -> None:

@@ -21,8 +21,7 @@ def test_links() -> None:
     text = links.host_batch(lease, NetworkSpec(interfaces=wanted, hosts={}), "/proc/7/fd/9")
     assert text.splitlines() == [
         "link add name hc1 mtu 1400 type veth peer name eth0 mtu 1400 address 02:00:00:00:00:05 netns /proc/7/fd/9",
-        "link set dev hc1 alias haconiwa:web",
-        "link set dev hc1 addrgenmode none",
+        "link set dev hc1 alias haconiwa:web addrgenmode none",
         "link set dev hc1 master haconiwa0 up",
         "link set dev hc1 type bridge_slave hairpin on",
         "link add link wan0 name eth1 mtu 1500 netns /proc/7/fd/9 type macvlan mode bridge",
