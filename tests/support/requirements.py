@@ -14,6 +14,7 @@ import subprocess
 from collections.abc import Callable
 
 PROGRAMS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "apparmor_parser": ("apparmor_parser", ("apparmor",)),
     "busybox": ("busybox", ("busybox-static",)),
     "dnsmasq": ("dnsmasq", ("dnsmasq-base",)),
     "dot": ("dot", ("graphviz",)),
@@ -100,7 +101,7 @@ def _has_capability(number: int) -> bool:
 def _has_apparmor() -> bool:
     try:
         with open("/sys/module/apparmor/parameters/enabled", encoding="ascii") as enabled:
-            return enabled.read().strip() == "Y" and shutil.which("apparmor_parser") is not None
+            return enabled.read().strip() == "Y"
     except OSError:
         return False
 
