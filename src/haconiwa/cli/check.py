@@ -1,4 +1,4 @@
-"""``haconiwa check``: everything that is wrong with a haco file."""
+"""``haconiwa check``: everything that is wrong with a haco file, or what this machine can and cannot do."""
 
 from __future__ import annotations
 
@@ -20,19 +20,33 @@ Load a haco file and check all it says, without root and without making anything
 their lines, also what does nothing or probably something else than was meant: a method without its parentheses, a
 comparison in place of an assignment, a hook that sees the last value of a loop.
 
-The file is executed, as by start. The exit status is 0 when all is well, else 2."""
+The file is executed, as by start. The exit status is 0 when all is well, else 2.
+
+With --host it is the machine that is looked at: what it offers to containers and what to change where something is
+missing. Most is found out by trying it, so the answer is that of the user who asks. The exit status is 0 when all is
+there that every container needs, else 125; what only some containers need does not matter for it."""
 EPILOG = """\
 examples:
-  haconiwa check web.haco"""
+  haconiwa check web.haco
+  haconiwa check --host
+  haconiwa check --host --json | jq '.[] | select(.ok | not)'"""
 
 
 def add_arguments(parser: Parser) -> None:
     """The command's own arguments."""
-    parser.add_argument("file", metavar="FILE", help="the haco file")
+    parser.add_argument("file", metavar="FILE", nargs="?", help="the haco file")
+    parser.add_argument("--host", action="store_true", help="look at this machine instead of a file")
+    parser.add_argument("--json", action="store_true", help="with --host: print a list of objects")
 
 
 def run(arguments: SimpleNamespace, output: Output) -> int:
     """Load, look, plan."""
+    if arguments.host == (arguments.file is not None):
+        raise ConfigError("check takes a FILE or --host")
+    if arguments.host:
+        from haconiwa.cli.host_report import report
+
+        return report(output, in_json=arguments.json)
     found = problems(arguments.file)
     if found:
         raise ConfigError(found)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import platform
@@ -12,15 +11,12 @@ import sys
 
 from haconiwa import __version__
 from haconiwa.errors import HostError
-from haconiwa.host.cgroups import hierarchies
+from haconiwa.host.cgroups import cgroup_layout, hierarchies
+from haconiwa.host.probes import SYSTEM_CALLS, exists, read_text
 from haconiwa.host.programs import find_program, program_environment
-from haconiwa.kernel.files import openat2
-from haconiwa.kernel.mount import AT, fsopen, mount_setattr, open_tree
-from haconiwa.kernel.process import clone3
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import SimpleNamespace
 
     from haconiwa.cli.arguments import Parser
@@ -37,9 +33,7 @@ PROGRAMS = {
 """Programs that haconiwa may call, and what makes them tell their version."""
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)+[\w.+~-]*")
-_NO_FD = 1 << 20  # above any limit of descriptors that a kernel allows by default
 _TIMEOUT_S = 10
-_ABSENT = {errno.ENOSYS, errno.EOPNOTSUPP, errno.E2BIG}
 
 
 def add_arguments(parser: Parser) -> None:
@@ -79,32 +73,13 @@ def features() -> dict[str, object]:
     """What this kernel offers to this user: True, False or words."""
     namespaces = sorted(name for name in os.listdir("/proc/self/ns") if not name.endswith("_for_children"))
     return {
-        "cgroup layout": _cgroup_layout(),
+        "cgroup layout": cgroup_layout(hierarchies()),
         "namespaces": " ".join(namespaces),
-        "user namespaces": _read("/proc/sys/user/max_user_namespaces") not in ("", "0"),
-        "security modules": _read("/sys/kernel/security/lsm").replace(",", " "),
-        "seccomp": bool(_read("/proc/sys/kernel/seccomp/actions_avail")),
-        # Each call is made so that it must fail, with another error than that it does not exist.
-        "clone3": _exists(lambda: clone3(0, cgroup_fd=_NO_FD)),
-        "openat2": _exists(lambda: openat2(_NO_FD, "nothing", os.O_RDONLY)),
-        "open_tree": _exists(lambda: open_tree(_NO_FD, "nothing")),
-        "fsopen": _exists(lambda: fsopen("")),
-        "mount_setattr": _exists(lambda: mount_setattr(_NO_FD, "", AT.EMPTY_PATH)),
-        "pidfd": _exists(lambda: os.pidfd_open(0)),
+        "user namespaces": read_text("/proc/sys/user/max_user_namespaces") not in ("", "0"),
+        "security modules": read_text("/sys/kernel/security/lsm").replace(",", " "),
+        "seccomp": bool(read_text("/proc/sys/kernel/seccomp/actions_avail")),
+        **{name: exists(call) for name, (_version, call) in SYSTEM_CALLS.items()},
     }
-
-
-def _exists(call: Callable[[], object]) -> bool:
-    try:
-        call()
-    except OSError as error:
-        return error.errno not in _ABSENT
-    return True
-
-
-def _cgroup_layout() -> str:
-    versions = {hierarchy.version for hierarchy in hierarchies()}
-    return {frozenset(): "none", frozenset({1}): "v1", frozenset({2}): "v2"}.get(frozenset(versions), "hybrid")
 
 
 def _libc() -> str:
@@ -132,14 +107,6 @@ def _version_of(name: str, option: str) -> str | None:
         return "unknown"
     number = _NUMBER.search(answer.stdout.decode("utf-8", "replace"))
     return number[0] if number else "unknown"
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read().strip()
-    except OSError:
-        return ""
 
 
 def _shown(value: object) -> str:

@@ -74,6 +74,12 @@ def hierarchies() -> tuple[Hierarchy, ...]:
         return tuple(_based(hierarchy) for hierarchy in parse_hierarchies(file.read()) if _is_visible(hierarchy))
 
 
+def cgroup_layout(found: tuple[Hierarchy, ...]) -> str:
+    """Which of the layouts it is: none, v1, v2 or hybrid."""
+    versions = {hierarchy.version for hierarchy in found}
+    return {frozenset(): "none", frozenset({1}): "v1", frozenset({2}): "v2"}.get(frozenset(versions), "hybrid")
+
+
 def _is_visible(hierarchy: Hierarchy) -> bool:
     """Whether its path leads to it: another mount may cover it, or a chroot hide it."""
     try:

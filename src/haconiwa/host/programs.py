@@ -28,6 +28,9 @@ _PACKAGES = {
     "ip": "iproute2",
     "nft": "nftables",
     "mksquashfs": "squashfs-tools",
+    "newuidmap": "uidmap",
+    "newgidmap": "uidmap",
+    "apparmor_parser": "apparmor",
 }
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
 _LAST_LINES = 20
