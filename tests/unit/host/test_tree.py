@@ -83,6 +83,7 @@ def test_where_we_are_is_not_removed(tmp_path: Path, monkeypatch: pytest.MonkeyP
         remove(str(tmp_path / "a"), force=True)
 
 
+@pytest.mark.usefixtures("run_dirs")
 def test_a_directory_that_is_not_ours_is_only_removed_by_force(tmp_path: Path) -> None:
     (tmp_path / "other/file").parent.mkdir()
     (tmp_path / "other/file").touch()
@@ -94,6 +95,7 @@ def test_a_directory_that_is_not_ours_is_only_removed_by_force(tmp_path: Path) -
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.usefixtures("run_dirs")
 def test_removing_what_is_not_there_is_fine(tmp_path: Path) -> None:
     remove(str(tmp_path / "missing"), force=False)
     remove(str(tmp_path / "no/parent"), force=False)
