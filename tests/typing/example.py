@@ -166,6 +166,7 @@ def came_up(base: Base, ok: bool) -> bool:
 
 config.add_readiness_hook(exec=["/bin/true"], interval_msec=500)
 config.healthcheck(http="http://localhost/", action=lambda base: base.stop())
+config.add_cgroup_hook(lambda base: base.stop(), type="oom", timeout_sec=5)
 config.restart_policy("on-failure", max_retries=5, backoff_sec=2)
 
 

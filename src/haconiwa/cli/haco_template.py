@@ -255,6 +255,11 @@ with define() as config:
 # Whether it still works; the action is restart, stop, none, or a function.
 #config.healthcheck(exec=["/bin/true"], interval_sec=30, retries=3, action="restart")
 
+# When memory gets scarce (level= low, medium, critical); or type="oom", "pids_max".
+#@config.add_cgroup_hook(type="memory_pressure", level="medium")
+#def scarce(base: Base) -> None:
+#    base.log(base.cgroup["memory.current"])
+
 # Start it again when it has failed: no, on-failure, always.
 #config.restart_policy("on-failure", max_retries=5, backoff_sec=1)
 

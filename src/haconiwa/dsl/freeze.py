@@ -133,6 +133,7 @@ def _container(container: Container, daemon: bool) -> ContainerSpec:
         readiness=tuple(values.get("readiness", ())),
         healthcheck=values.get("healthcheck"),
         restart=values.get("restart"),
+        cgroup_hooks=tuple(values.get("cgroup_hooks", ())),
         after=container.after,
         after_condition=container.condition,
         reloadable=values.get("reloadable", RELOADABLE),

@@ -1,4 +1,4 @@
-"""Checks of what `add_readiness_hook`, `healthcheck` and `restart_policy` are given; loaded by those who use them."""
+"""Checks of what the settings for the supervisor are given; loaded by those who use them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from haconiwa.dsl.functions import function as check_function
 from haconiwa.dsl.paths import container_path
 from haconiwa.spec.record import replace
 from haconiwa.spec.supervision import (
+    CGROUP_EVENTS,
     HEALTH_ACTIONS,
+    PRESSURE_LEVELS,
     RESTART_WORDS,
+    CgroupHookSpec,
     HealthcheckSpec,
     ProbeSpec,
     ReadinessSpec,
@@ -126,3 +129,18 @@ _CHECKS = {
     "exec": command_line,
     "file": container_path,
 }
+
+
+def cgroup_hook(function: object, type_: object, level: object, timeout_sec: object, where: Where) -> CgroupHookSpec:
+    """The record of a cgroup hook."""
+    kind: Any = one_of(type_, CGROUP_EVENTS, '"memory_pressure", "oom" or "pids_max"')
+    if level is not None and kind != "memory_pressure":
+        raise Refused(f'level= goes with type="memory_pressure", not with {show(kind)}')
+    default = "medium" if kind == "memory_pressure" else ""
+    return CgroupHookSpec(
+        type=kind,
+        function=check_function(function, 1),
+        level=default if level is None else one_of(level, PRESSURE_LEVELS, '"low", "medium" or "critical"'),
+        timeout_s=None if timeout_sec is None else number(timeout_sec, 1, _DAY_S, "timeout_sec= as a whole number"),
+        where=where,
+    )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing import Any, Literal, TypeVar, overload
 
     from haconiwa.dsl.paths import StrPath
-    from haconiwa.spec.supervision import HealthAction, RestartWord
+    from haconiwa.spec.supervision import CgroupEvent, HealthAction, PressureLevel, RestartWord
 
     ReadinessFunction = TypeVar("ReadinessFunction", bound=Callable[[Any, bool], object])
     Function = TypeVar("Function", bound=Callable[[Any], object])
@@ -121,6 +121,34 @@ class SupervisionSettings(Node):
 
             return decorate if function is None else function
         return (lambda function: function) if function is None else function
+
+    @overload
+    def add_cgroup_hook(
+        self, *, type: CgroupEvent, level: PressureLevel | None = None, timeout_sec: int | None = None
+    ) -> Callable[[Function], Function]: ...
+    @overload
+    def add_cgroup_hook(
+        self, function: Function, *, type: CgroupEvent, level: PressureLevel | None = None,
+        timeout_sec: int | None = None,
+    ) -> Function: ...  # fmt: skip
+    def add_cgroup_hook(self, function: Any = None, *, type: Any, level: Any = None, timeout_sec: Any = None) -> Any:
+        """Call a function in the supervisor when the kernel tells of an event of the container's control groups.
+
+        Args:
+            function: Called with one argument, the live container. Can be used as a decorator.
+            type: ``memory_pressure``; ``oom``, a process is killed because memory is used up; ``pids_max``, a process
+                could not be made because of the limit.
+            level: Of memory pressure: ``low``, ``medium`` (the default) or ``critical``.
+            timeout_sec: After which it is interrupted; no limit unless given.
+        """
+        if function is None:
+            return lambda function: self.add_cgroup_hook(function, type=type, level=level, timeout_sec=timeout_sec)
+        with Recording(self, "add_cgroup_hook") as where:
+            from haconiwa.dsl.probes import cgroup_hook
+
+            hook = cgroup_hook(function, type, level, timeout_sec, where)
+            self._values.setdefault("cgroup_hooks", []).append(hook)
+        return function
 
     def restart_policy(self, policy: RestartWord, *, max_retries: int | None = None, backoff_sec: int = 1) -> None:
         """Start the container again when it has ended by itself; what is stopped or killed by a command stays down.

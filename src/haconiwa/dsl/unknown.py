@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 LATER = {
-    "add_cgroup_hook", "checkpoint",
+    "checkpoint",
     'add_general_hook("after_restore")', 'add_general_hook("before_restore")',
 }  # fmt: skip
 """What the language has, but not yet in this version."""

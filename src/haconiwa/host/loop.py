@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 READABLE = select.POLLIN
 WRITABLE = select.POLLOUT
+PRIORITY = select.POLLPRI
+"""A file of the kernel's has changed."""
 
 
 class Timer:

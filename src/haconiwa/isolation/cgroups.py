@@ -130,6 +130,10 @@ def plan(spec: ContainerSpec, hierarchies: tuple[Hierarchy, ...]) -> list[Step]:
         from haconiwa.isolation import cgroup_limits
 
         inside += cgroup_limits.plan(spec.cgroup, group_name(spec), hierarchies, needed)
+    if spec.cgroup_hooks:
+        from haconiwa.isolation import cgroup_events
+
+        inside += cgroup_events.plan(spec.cgroup_hooks, group_name(spec), hierarchies, needed)
     steps: list[Step] = [
         CreateCgroup(hierarchy, group_name(spec), tuple(sorted(controllers)))
         for hierarchy, controllers in needed.items()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from haconiwa.errors import HaconiwaError
+    from haconiwa.isolation.cgroup_events import Source
     from haconiwa.spec.model import ContainerSpec
 
 SUPERVISOR = "supervisor"
@@ -76,6 +77,7 @@ class Site:
         network: What `isolation.net` has reserved; None without a network.
         watched: Descriptors that the supervisor watches while the container runs, and what it calls then, which answers
             false when it wants no more.
+        group_events: What tells of events of its groups, in the order of the hooks for them.
     """
 
     def __init__(self, spec: ContainerSpec, base: object = None) -> None:
@@ -103,6 +105,7 @@ class Site:
         self.dies_with_supervisor = True
         self.network: Any = None
         self.watched: dict[int, Callable[[], bool]] = {}
+        self.group_events: list[Source] = []
 
 
 class Step:

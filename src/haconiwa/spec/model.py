@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from haconiwa.spec.confinement import LandlockRule, PersistedNamespace, SysctlSpec, TimeOffsets
     from haconiwa.spec.devices import DeviceSpec
     from haconiwa.spec.network import NetworkSpec
-    from haconiwa.spec.supervision import HealthcheckSpec, ReadinessSpec, RestartSpec
+    from haconiwa.spec.supervision import CgroupHookSpec, HealthcheckSpec, ReadinessSpec, RestartSpec
 
     NamespaceType = Literal["mount", "ipc", "uts", "pid", "net", "user", "cgroup", "time"]
     MountKind = Literal["bind", "filesystem", "procfs", "sysfs", "devtmpfs", "devpts", "shm", "mqueue", "cgroup"]
@@ -273,6 +273,7 @@ class ContainerSpec(Record):
     readiness: tuple[ReadinessSpec, ...] = ()
     healthcheck: HealthcheckSpec | None = None
     restart: RestartSpec | None = None
+    cgroup_hooks: tuple[CgroupHookSpec, ...] = ()
     after: tuple[str, ...] = ()
     after_condition: str = "ready"
     sources: Mapping[str, Where]

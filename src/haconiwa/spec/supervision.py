@@ -12,9 +12,13 @@ if TYPE_CHECKING:
 
     HealthAction = Literal["restart", "stop", "none"]
     RestartWord = Literal["no", "on-failure", "always"]
+    CgroupEvent = Literal["memory_pressure", "oom", "pids_max"]
+    PressureLevel = Literal["low", "medium", "critical"]
 
 HEALTH_ACTIONS = ("restart", "stop", "none")
 RESTART_WORDS = ("no", "on-failure", "always")
+CGROUP_EVENTS = ("memory_pressure", "oom", "pids_max")
+PRESSURE_LEVELS = ("low", "medium", "critical")
 
 
 class ProbeSpec(Record):
@@ -87,4 +91,20 @@ class RestartSpec(Record):
     policy: RestartWord = "no"
     max_retries: int | None = None
     backoff_s: float = 1.0
+    where: Where | None = None
+
+
+class CgroupHookSpec(Record):
+    """A function for an event of the container's groups.
+
+    Attributes:
+        type: One of `CGROUP_EVENTS`.
+        level: Of memory pressure, one of `PRESSURE_LEVELS`; empty for other events.
+        timeout_s: After which the function is interrupted.
+    """
+
+    type: CgroupEvent
+    function: Callable[[Any], Any]
+    level: str = ""
+    timeout_s: float | None = None
     where: Where | None = None

@@ -16,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from haconiwa.supervisor.group_events import CgroupHook
     from haconiwa.supervisor.health import Health, Readiness
     from haconiwa.supervisor.supervisor import Supervisor
 
@@ -60,7 +61,7 @@ class Watch:
         watched = self._container.site.watched
         for fd, callback in watched.items():
             self._watch(fd, callback)
-        looks = self._begin_looks()
+        looks = [*self._begin_events(), *self._begin_looks()]
         self._supervisor.take_signals()  # what came during the start
         self._loop.run_until(lambda: self._container.exit_status is not None)
         for timer in timers:
@@ -86,6 +87,15 @@ class Watch:
 
         decider = Decider(fd, self._spec.seccomp, self._supervisor.report)
         self._loop.watch(fd, lambda events: decider.decide() if events & READABLE else self._loop.unwatch(fd))
+
+    def _begin_events(self) -> list[CgroupHook]:
+        """Begin to call the hooks for events of its groups."""
+        if not self._spec.cgroup_hooks:
+            return []
+        from haconiwa.supervisor.group_events import CgroupHook
+
+        pairs = zip(self._spec.cgroup_hooks, self._container.site.group_events, strict=True)
+        return [CgroupHook(hook, source, self._supervisor) for hook, source in pairs]
 
     def _begin_looks(self) -> list[Readiness | Health]:
         """Begin to look whether the container gets ready and stays healthy, where the file says how."""

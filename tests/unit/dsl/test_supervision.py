@@ -36,6 +36,17 @@ def test_readiness(settings: Settings) -> None:
     assert names == [None, None, None, None, "alone", "decorated", "alone"]
 
 
+def test_cgroup_hooks(settings: Settings) -> None:
+    spec = settings("""
+        c.add_cgroup_hook(print, type="oom", timeout_sec=3)
+        @c.add_cgroup_hook(type="memory_pressure")
+        def pressed(base): ...
+        c.add_cgroup_hook(pressed, type="memory_pressure", level="critical")
+    """)
+    found = [(hook.type, hook.level, hook.timeout_s) for hook in spec.cgroup_hooks]
+    assert found == [("oom", "", 3), ("memory_pressure", "medium", None), ("memory_pressure", "critical", None)]
+
+
 def test_health_and_restarts(settings: Settings) -> None:
     spec = settings("""
         c.healthcheck(exec=["/bin/true"], interval_sec=1, timeout_sec=2, retries=4, start_period_sec=5, action="stop")
@@ -85,6 +96,8 @@ def test_order(load: Callable[[str], BarnSpec]) -> None:
     [
         ("c.add_readiness_hook()", "add_readiness_hook: there is nothing to look at; give port=, http=, exec=, file= or a function"),
         ("c.healthcheck(action='stop')", "healthcheck: there is nothing to look at; give port=, http=, exec=, file= or a function"),
+        ("c.add_cgroup_hook(print, type='oops')", 'add_cgroup_hook: "oops" is not "memory_pressure", "oom" or "pids_max"'),
+        ("c.add_cgroup_hook(print, type='oom', level='low')", 'add_cgroup_hook: level= goes with type="memory_pressure", not with "oom"'),
         ("c.add_readiness_hook(port=0)", "add_readiness_hook: 0 is not between 1 and 65535"),
         ("c.add_readiness_hook(port=80, file='/x')", "add_readiness_hook: port and file are given; it looks at one thing; add another hook"),
         ("c.add_readiness_hook(udp=80)", "add_readiness_hook: udp= is unknown; it takes one of port http exec file"),

@@ -1,0 +1,42 @@
+"""Cgroup hooks: functions called when the kernel tells of an event of the container's groups."""
+
+from __future__ import annotations
+
+from haconiwa.errors import HookError
+from haconiwa.host.loop import PRIORITY, READABLE
+from haconiwa.lifecycle.hooks import call_function, function_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from haconiwa.isolation.cgroup_events import Source
+    from haconiwa.spec.supervision import CgroupHookSpec
+    from haconiwa.supervisor.supervisor import Supervisor
+
+
+class CgroupHook:
+    """One of them, for one run of a container. Events that come while a function runs make for one more call."""
+
+    def __init__(self, spec: CgroupHookSpec, source: Source, supervisor: Supervisor) -> None:
+        self._spec = spec
+        self._source = source
+        self._supervisor = supervisor
+        supervisor.loop.watch(
+            source.fd, lambda _events: self._look(told=True), PRIORITY if source.by_priority else READABLE
+        )
+
+    def cancel(self) -> None:
+        """The container has ended: call once more for what was not told yet, and then no more."""
+        self._supervisor.loop.unwatch(self._source.fd)
+        self._look(told=False)
+
+    def _look(self, *, told: bool) -> None:
+        count = self._source.take(told=told)
+        if not count:
+            return
+        spec = self._spec
+        self._supervisor.tell(spec.type, level=spec.level or None, count=count)
+        what = f'the {spec.type} hook "{function_name(spec.function)}"'
+        try:
+            call_function(spec.function, self._supervisor.base, what, spec.where, timeout_s=spec.timeout_s)
+        except HookError as error:
+            self._supervisor.report(error)
