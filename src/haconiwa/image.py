@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from types import CodeType, ModuleType
     from typing import Any
 
-    Entry = tuple[str, bool, int, int, int, int]  # path, is a package, size, mtime in ns; offset and length in the file
+    Entry = tuple[str, bool, int, int, int, int]  # path, is a package, size, mtime in ns; offset and length of its code
+    Segment = tuple[tuple[str, ...], int, int]  # modules that are loaded together; offset and length of their code
 
 _FOLDER = os.path.dirname(__file__)
 _PATH = os.path.join(_FOLDER, "__pycache__", f"{sys.implementation.cache_tag}.image")
-_MAGIC = f"haconiwa image 3, Python {sys.version}\n".encode()
+_MAGIC = f"haconiwa image 4, Python {sys.version}\n".encode()
 _LENGTH_SIZE = 8  # bytes: the length of the table, which comes before the code
 _PACKAGE = __name__.rpartition(".")[0]
 MAIN = "haconiwa.cli.main"
@@ -35,10 +36,12 @@ _ModuleSpec: Any = type(__spec__)  # importlib.machinery.ModuleSpec, without imp
 class _Finder:
     """Finds and loads modules of the image; what is not in it, or has changed, is left to the other finders."""
 
-    def __init__(self, file_id: tuple[int, int], start: int, order: tuple[str, ...], entries: dict[str, Entry]) -> None:
+    def __init__(
+        self, file_id: tuple[int, int], start: int, segments: dict[str, Segment], entries: dict[str, Entry]
+    ) -> None:
         self._file_id = file_id
         self._start = start
-        self._order = order
+        self._segments = segments
         self._entries = entries
         self.is_stale = False
 
@@ -51,14 +54,14 @@ class _Finder:
         except OSError:
             return None
         try:
-            code = self._code(name, fd)
+            path, is_package, _, _, offset, length = self._entries[name]
+            if not self._is_unchanged(name):
+                return None
+            code: CodeType = self._read(fd, offset, length)
         except OSError:
             return None  # its source is gone
         finally:
             os.close(fd)
-        if code is None:
-            return None
-        path, is_package = self._entries[name][:2]
         spec = _ModuleSpec(name, self, origin=path, loader_state=code, is_package=is_package)
         spec.has_location = True
         if is_package:
@@ -75,14 +78,16 @@ class _Finder:
         exec(code, module.__dict__)
 
     def load(self, last: str) -> None:
-        """Load a module and what it needs, in the order of then, without the import system's work for each."""
+        """Load a segment, in the order of then, without the import system's work for each module."""
+        names, offset, length = self._segments[last]
         fd = self._open()
         try:
-            for name in self._order[: self._order.index(last) + 1]:
-                if name not in sys.modules:
-                    self._load(name, fd)
+            codes: tuple[CodeType, ...] = self._read(fd, offset, length)
         finally:
             os.close(fd)
+        for name, code in zip(names, codes, strict=True):
+            if name not in sys.modules:
+                self._run(name, code)
 
     def _open(self) -> int:
         """The file of the table that was read; a later one has its code elsewhere."""
@@ -92,18 +97,16 @@ class _Finder:
         os.close(fd)
         raise FileNotFoundError(_PATH)
 
-    def _code(self, name: str, fd: int) -> CodeType | None:
-        """The code of a module in the open image; None when its source has changed."""
-        path, _, size, mtime_ns, offset, length = self._entries[name]
-        status = os.stat(path)
-        if status.st_size != size or status.st_mtime_ns != mtime_ns:
-            return None
-        code: CodeType = marshal.loads(os.pread(fd, length, self._start + offset))
-        return code
+    def _read(self, fd: int, offset: int, length: int) -> Any:
+        return marshal.loads(os.pread(fd, length, self._start + offset))
 
-    def _load(self, name: str, fd: int) -> None:
-        code = self._code(name, fd)
-        if code is None:
+    def _is_unchanged(self, name: str) -> bool:
+        path, _, size, mtime_ns = self._entries[name][:4]
+        status = os.stat(path)
+        return status.st_size == size and status.st_mtime_ns == mtime_ns
+
+    def _run(self, name: str, code: CodeType) -> None:
+        if not self._is_unchanged(name):
             self.is_stale = True
             __import__(name)
             return
@@ -134,9 +137,9 @@ def use_image() -> None:
         head = os.pread(fd, head_size, 0)
         start = head_size + int.from_bytes(head[len(_MAGIC) :])
         if head.startswith(_MAGIC):
-            size, order, entries = marshal.loads(os.pread(fd, start - head_size, head_size))
+            size, segments, entries = marshal.loads(os.pread(fd, start - head_size, head_size))
             if os.fstat(fd).st_size == start + size:
-                sys.meta_path.insert(0, _Finder(_file_id(fd), start, order, entries))
+                sys.meta_path.insert(0, _Finder(_file_id(fd), start, segments, entries))
     except (OSError, EOFError, ValueError, TypeError):
         return  # the file is damaged
     finally:
@@ -144,10 +147,7 @@ def use_image() -> None:
 
 
 def load(last: str) -> None:
-    """Load a module on the way to `LAST`, or that, and what it needs, if there is an image.
-
-    What it needs is what a start loaded before it, in that order: every command can use all on the way to its `main`.
-    """
+    """Load `MAIN` or `LAST` with what it needs, if there is an image: what a start loaded before it, in that order."""
     finder = sys.meta_path[0]
     if isinstance(finder, _Finder):
         try:
@@ -163,19 +163,30 @@ def keep_image() -> None:
         return
     names = list(sys.modules)
     order = [name for name in names[names.index(__name__) + 1 : names.index(LAST) + 1] if _origin(name).endswith(".py")]
+    content = bytearray()
+
+    def add(code: Any) -> tuple[int, int]:
+        data = marshal.dumps(code)
+        content.extend(data)
+        return len(content) - len(data), len(data)
+
     entries: dict[str, Entry] = {}
-    codes = bytearray()
+    codes: dict[str, CodeType] = {}
     for name, path in {**{name: _origin(name) for name in order}, **dict(_sources_of_package())}.items():
-        code = marshal.dumps(compile_bare(path))
         status = os.stat(path)
+        codes[name] = compile_bare(path)
         is_package = os.path.basename(path) == "__init__.py"
-        entries[name] = (path, is_package, status.st_size, status.st_mtime_ns, len(codes), len(code))
-        codes += code
-    table = marshal.dumps((len(codes), tuple(order), entries))
+        entries[name] = (path, is_package, status.st_size, status.st_mtime_ns, *add(codes[name]))
+    cut = order.index(MAIN) + 1
+    segments: dict[str, Segment] = {
+        last: (tuple(names), *add(tuple(codes[name] for name in names)))
+        for last, names in ((MAIN, order[:cut]), (LAST, order[cut:]))
+    }
+    table = marshal.dumps((len(content), segments, entries))
     temporary = f"{_PATH}.{os.getpid()}"
     try:
         with open(temporary, "xb") as file:
-            file.write(_MAGIC + len(table).to_bytes(_LENGTH_SIZE) + table + codes)
+            file.write(_MAGIC + len(table).to_bytes(_LENGTH_SIZE) + table + content)
         os.replace(temporary, _PATH)
     except OSError:
         return  # a folder that may not be written to has no .pyc files either

@@ -21,12 +21,11 @@ class RecordMeta(type):
     def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> type:
         own = tuple(namespace.get("__annotations__", ()))
         defaults = {key: namespace.pop(key) for key in own if key in namespace}
+        inherited = getattr(bases[0], "_fields", ()) if bases else ()
         namespace["__slots__"] = own
-        cls = super().__new__(mcs, name, bases, namespace)
-        inherited: tuple[str, ...] = getattr(bases[0], "_fields", ()) if bases else ()
-        cls._fields = inherited + own  # type: ignore[attr-defined]
-        cls._defaults = {**(getattr(bases[0], "_defaults", {}) if bases else {}), **defaults}  # type: ignore[attr-defined]
-        return cls
+        namespace["_fields"] = inherited + own
+        namespace["_defaults"] = {**(getattr(bases[0], "_defaults", {}) if bases else {}), **defaults}
+        return super().__new__(mcs, name, bases, namespace)
 
 
 class Record(metaclass=RecordMeta):
