@@ -10,6 +10,7 @@ from haconiwa.host.cgroups import cgroup_layout, hierarchies
 from haconiwa.host.probes import NO_FD, SYSTEM_CALLS, attempt, exists, read_text
 from haconiwa.host.programs import find_program
 from haconiwa.kernel import syscalls
+from haconiwa.kernel.bpf import BPF_PROG_TYPE, bpf_prog_load
 from haconiwa.kernel.capabilities import capget, full_mask, to_names
 from haconiwa.kernel.landlock import NET_VERSION, landlock_version
 from haconiwa.kernel.mount import AT_FDCWD, MOUNT_ATTR, fsconfig_create, fsmount, fsopen, mount_setattr
@@ -66,6 +67,8 @@ PROGRAMS = {
     "newgidmap": "id maps of ordinary users", "apparmor_parser": "loading AppArmor profiles",
 }  # fmt: skip
 """Programs that may be called, and what for."""
+
+_ALLOW_ALL = bytes.fromhex("b700000001000000 9500000000000000")  # r0 = 1; exit
 
 
 def look() -> list[Finding]:
@@ -172,6 +175,7 @@ def _cgroups() -> Iterator[Finding]:
         change = "enable it with cgroup_enable= at boot, or in the parent's cgroup.subtree_control"
         yield Finding(group="cgroups", name=name, ok=hierarchy is not None, detail=where, change=change)
     if os.geteuid() == 0:
+        yield _device_control(available)
         for hierarchy in found:
             yield _making_groups(hierarchy)
 
@@ -180,6 +184,17 @@ def _controllers(hierarchy: Hierarchy) -> tuple[str, ...]:
     if hierarchy.version == 1:
         return hierarchy.controllers
     return tuple(read_text(f"{hierarchy.mount_point}/cgroup.controllers").split())
+
+
+def _device_control(available: dict[str, Hierarchy]) -> Finding:
+    """Whether a group can be kept from opening devices: a controller of v1, on v2 a program."""
+    if "devices" in available:
+        where = f"v1 at {available['devices'].mount_point}"
+        return Finding(group="cgroups", name="devices", ok=True, detail=where)
+    number = attempt(lambda: bpf_prog_load(BPF_PROG_TYPE.CGROUP_DEVICE, _ALLOW_ALL, "Apache-2.0"))
+    detail = describe_errno(number) if number else "programs of v2"
+    change = "a kernel with CONFIG_CGROUP_BPF, and CAP_BPF or CAP_SYS_ADMIN"
+    return Finding(group="cgroups", name="devices", ok=not number, detail=detail, change=change)
 
 
 def _making_groups(hierarchy: Hierarchy) -> Finding:
