@@ -37,6 +37,7 @@ COMMANDS = {
     "diff": "show what a container has changed in its own layer",
     "commit": "make a container's changes part of its root file system",
     "rm": "remove a root file system",
+    "gc": "remove what killed supervisors have left, and caches",
     "version": "show the version",
     "revisions": "show the versions of everything in use",
 }

@@ -43,6 +43,14 @@ def test_a_look_clears_up(host: NetHost, make_box: MakeBox) -> None:
     assert "haconiwa" not in host.rules()
 
 
+def test_gc_clears_up(host: NetHost, make_box: MakeBox) -> None:
+    box = make_box("one", SETTINGS)
+    killed(box)
+    wait_until(lambda: f"Removed network {box.name}\n" in host.haconiwa("gc").stdout, "its links stay")
+    assert host.links() == {"wan0"}
+    assert "haconiwa" not in host.rules()
+
+
 def test_the_same_name_starts_again_at_once(host: NetHost, make_box: MakeBox) -> None:
     box = make_box("one", SETTINGS + "\nconfig.network.veth_host = 'fixed'")
     killed(box)

@@ -294,12 +294,24 @@ def recover(store: Store) -> list[str]:
     Returns:
         The names of the containers.
     """
-    leases = {lease.name: lease for lease in store.leases()}
-    stale = [name for name in store.names() if _is_stale(store, name, leases.get(name))]
+    stale = stale_names(store)
     for name in stale:
         give_back(store, name)
     remove_unused_bridges(store)
     return stale
+
+
+def stale_names(store: Store) -> list[str]:
+    """The containers whose dead supervisors left a lease."""
+    leases = {lease.name: lease for lease in store.leases()}
+    return [name for name in store.names() if _is_stale(store, name, leases.get(name))]
+
+
+def give_back_stale(name: str) -> None:
+    """Clear away what one dead supervisor left, unless its name has come to life again."""
+    with Store() as store:
+        if name in stale_names(store):
+            give_back(store, name)
 
 
 def _is_stale(store: Store, name: str, lease: Lease | None) -> bool:
