@@ -89,6 +89,7 @@ with define() as config:
     root = config.chroot_to("/var/lib/haconiwa/typed")
     data: os.PathLike[str] = root / "data"
     config.rootfs.readonly = True
+    config.rootfs.overlay = True
     config.rootfs_owner(uid=1000, gid=1000)
     config.filesystem.use_legacy_chroot = False
     config.filesystem.masked_paths.append("/proc/interrupts")
