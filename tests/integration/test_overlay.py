@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -181,3 +183,43 @@ def test_refusals(box: Box, root: Path, haconiwa: Program) -> None:
     root.rename(root.with_name("elsewhere"))
     assert "it does not exist" in haconiwa("start", box.file, expect=125).stderr
     root.with_name("elsewhere").rename(root)
+
+
+def test_a_root_that_lies_over_one_that_is_kept(box: Box, haconiwa: Program) -> None:
+    settings = f"""
+    config.rootfs.overlay = True
+    with config.bootstrap as b:
+        b.strategy = "shell"
+        b.cache = True
+        b.code = "cp -a {box.root}/. ."
+    """
+    first, second = (box.root.with_name(name) for name in ("first", "second"))
+    haconiwa("create", box.write(settings, root=first))
+    haconiwa("create", box.write(settings, root=second))
+    assert os.listdir(first) != os.listdir(second) == []
+    assert box.sh("echo changed > /mine; cat /mine") == "changed\n"
+    assert haconiwa("diff", box.file).stdout == "A /mine\n"
+    rows = [line.split() for line in haconiwa("images").stdout.splitlines()]
+    assert [(row[0], row[1], row[-2]) for row in rows[1:]] == [("root", box.name, "1")]
+    haconiwa("commit", box.file)
+    assert sorted(os.listdir(second)) == sorted([*os.listdir(first), "mine"])
+    assert box.sh("cat /mine") == "changed\n"
+    assert [entry["users"] for entry in json.loads(haconiwa("images", "--json").stdout)] == [[]]
+
+
+def test_a_kept_root_that_is_gone_is_told(box: Box, haconiwa: Program) -> None:
+    settings = f"""
+    config.rootfs.overlay = True
+    with config.bootstrap as b:
+        b.strategy = "shell"
+        b.cache = True
+        b.code = "cp -a {box.root}/. ."
+    """
+    for name in ("first", "second"):
+        haconiwa("create", box.write(settings, root=box.root.with_name(name)))
+    shutil.rmtree(os.environ["HACONIWA_CACHE_DIR"])
+    message = box.fails("/bin/true")
+    assert "and that is gone" in message
+    assert "haconiwa create --force" in message
+    haconiwa("create", "--force", box.file)
+    box.run("/bin/true")

@@ -19,6 +19,8 @@ def other_sources(c: Container) -> None:
     c.namespace.map_ids("auto")
     c.bootstrap.image = "oci:/srv/images/base:latest"
     c.bootstrap.tls_verify = True
+    c.bootstrap.cache = True
+    c.rootfs.overlay = True
     c.bootstrap.tool = "mmdebstrap"
     c.bootstrap.sha256 = "0" * 64
     c.bootstrap.max_size = "4G"

@@ -17,6 +17,7 @@ from haconiwa.build.failures import subject_of
 from haconiwa.build.place import Place, locked
 from haconiwa.build.report import Report
 from haconiwa.errors import BuildError, ConfigError, HostError, Problem
+from haconiwa.host.layers import lower_of
 from haconiwa.host.pipeline import run_pipeline
 from haconiwa.host.programs import find_program, program_environment, run_checked, run_program
 from haconiwa.host.sizes import show_size
@@ -100,7 +101,7 @@ def archive(
         raise BuildError(f'there is no root file system at "{place.root}"', subject=spec.name, hint=hint)
     path = os.path.abspath(path)
     _refuse_path(path, place, kind)
-    writer = _Writer(place.root, options, verbose=verbose, report=report)
+    writer = _Writer(lower_of(place.root), options, verbose=verbose, report=report)
     with subject_of(spec.name, path), locked(place):
         if dry_run and kind != "squashfs":
             return writer.measure("gzip" if kind == "oci" else kind)

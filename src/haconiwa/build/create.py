@@ -10,14 +10,17 @@ from contextlib import contextmanager, suppress
 from haconiwa.build.failures import subject_of
 from haconiwa.build.function import run_python
 from haconiwa.build.job import Job
+from haconiwa.build.layer import stand_alone
 from haconiwa.build.marker import Marker, State, own_marker, remove_marker, sync_directory, write_marker
 from haconiwa.build.place import Place, locked
 from haconiwa.build.provision import provision_root
 from haconiwa.build.remove import discard
 from haconiwa.build.report import Report
+from haconiwa.build.reuse import Reuse
 from haconiwa.build.script import run_script, success_line
 from haconiwa.build.strategies import load_strategy
 from haconiwa.errors import BuildError, ConfigError, HaconiwaError, Problem, describe_errno
+from haconiwa.host.layers import drop_base
 from haconiwa.host.tree import remove_tree
 from haconiwa.spec.build import BootstrapSpec, PostprocessSpec
 from haconiwa.spec.model import ContainerSpec, RootfsSpec
@@ -34,7 +37,7 @@ def create(spec: ContainerSpec, report: Report, *, force: bool = False, provisio
     Args:
         spec: The container.
         report: Is told what happens.
-        force: Remove a root that we have made, and make it again.
+        force: Remove a root that we have made, and make it again; nothing that is kept of others is taken.
         provision: Also run the provisioning steps.
 
     Raises:
@@ -52,13 +55,22 @@ def create(spec: ContainerSpec, report: Report, *, force: bool = False, provisio
         with _umask(0o077):
             os.makedirs(place.parent, exist_ok=True)
         with locked(place):
+            reuse = None
             if _is_wanted(place, report, force=force):
                 steps = provision and spec.provision.steps and not spec.provision.skip
+                reuse = Reuse(spec, bootstrap, place, report)
                 with _umask(0o022):  # what is made for the container must not depend on who makes it
-                    _build(spec, bootstrap, place, report, State.BOOTSTRAPPED if steps else State.COMPLETE)
+                    state = State.BOOTSTRAPPED if steps else State.COMPLETE
+                    if force or not _take(reuse, bootstrap, place, report, state):
+                        _build(spec, bootstrap, place, reuse, report, state)
+            elif not rootfs.overlay:
+                stand_alone(place, report)
             marker = own_marker(place)
             if provision and marker and marker.state is State.BOOTSTRAPPED:
                 provision_root(spec, place, report)
+                marker = own_marker(place)
+                if reuse and marker and not spec.provision.skip:
+                    reuse.keep_complete(marker)
 
 
 def _asked_for(spec: ContainerSpec) -> tuple[RootfsSpec, BootstrapSpec]:
@@ -83,6 +95,7 @@ def _is_wanted(place: Place, report: Report, *, force: bool) -> bool:
         hint = "use a folder below it as the root"
         raise BuildError(f'cannot make "{place.root}"', why="it is a mount point", hint=hint)
     remove_marker(place)
+    drop_base(place.root)
     return True
 
 
@@ -119,7 +132,22 @@ def _umask(mask: int) -> Iterator[None]:
         os.umask(before)
 
 
-def _build(spec: ContainerSpec, bootstrap: BootstrapSpec, place: Place, report: Report, state: State) -> None:
+def _take(reuse: Reuse, bootstrap: BootstrapSpec, place: Place, report: Report, state: State) -> bool:
+    """Make the root from one that is kept; whether there was one."""
+    with _undone_on_failure(place, bootstrap):
+        os.mkdir(place.partial, 0o700)
+        found = reuse.take(state)
+        if found:
+            _settle(place, found, place.partial_root)
+    remove_tree(place.partial)
+    if found:
+        report.success("Success!")
+    return found is not None
+
+
+def _build(
+    spec: ContainerSpec, bootstrap: BootstrapSpec, place: Place, reuse: Reuse, report: Report, state: State
+) -> None:
     """Fill a private directory, mark it, and rename it to its place in one step."""
     strategy = load_strategy(bootstrap.strategy)
     report.step(f"Creating rootfs of {spec.name}...")
@@ -131,13 +159,18 @@ def _build(spec: ContainerSpec, bootstrap: BootstrapSpec, place: Place, report: 
         for step in bootstrap.postprocess:
             _postprocess(step, made, report)
         _give_to_owner(spec, made)
-        # before the rename: from that moment on the root is there, and known to be complete
-        write_marker(place, state, bootstrap.strategy, made, image=image)
-        if made != place.root:
-            os.rename(made, place.root)
-            sync_directory(place.parent)
+        reuse.keep_bootstrapped(made, image)
+        _settle(place, Marker(state=state, strategy=bootstrap.strategy, image=image), made)
     remove_tree(place.partial)
     report.success("Success!")
+
+
+def _settle(place: Place, marker: Marker, made: str) -> None:
+    """Mark a directory, and rename it to its place: from that moment on the root is there, and known to be complete."""
+    write_marker(place, marker.state, marker.strategy, made, image=marker.image, steps=marker.steps)
+    if made != place.root:
+        os.rename(made, place.root)
+        sync_directory(place.parent)
 
 
 def _prepare(spec: ContainerSpec, bootstrap: BootstrapSpec, place: Place, report: Report) -> Job:
@@ -206,6 +239,7 @@ def _undo(place: Place, bootstrap: BootstrapSpec) -> None:
         if _makes_final_path(bootstrap) and _is_occupied(place.root):
             remove_tree(place.root)
         remove_marker(place)
+        drop_base(place.root)
     remove_tree(place.partial)
 
 

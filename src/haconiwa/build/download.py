@@ -46,6 +46,7 @@ def download(url: str, sha256: str, scratch: str, on_line: Callable[[str], objec
     """
     kept = os.path.join(downloads_dir(), sha256)
     if sha256 and _is_whole(kept, sha256):
+        os.utime(kept)  # its age is that of its last use
         on_line(f"using {kept}")
         return kept
     target = os.path.join(scratch, "download")

@@ -75,7 +75,8 @@ class Layout:
         fd = open_archive(os.path.join(self._blobs, *digest.split(":")))
         if sha256_of(fd) != digest.partition(":")[2]:
             os.close(fd)
-            raise BuildError(f'the blob "{digest}" of the image is damaged', hint="haconiwa gc --all clears the cache")
+            hint = f"remove {os.path.join(self._blobs, *digest.split(':'))}, and it is fetched again"
+            raise BuildError(f'the blob "{digest}" of the image is damaged', hint=hint)
         return fd
 
 

@@ -7,14 +7,14 @@ import stat
 from collections.abc import Iterator
 from contextlib import suppress
 
+from haconiwa.build.copies import copy_tree
 from haconiwa.build.failures import subject_of
 from haconiwa.build.marker import Marker, own_marker, sync_directory, write_marker
 from haconiwa.build.place import Place, locked
 from haconiwa.build.remove import refuse_used
 from haconiwa.build.report import Report
 from haconiwa.errors import BuildError, ConfigError, Problem, describe_errno
-from haconiwa.host.layers import layer_folder, upper_of
-from haconiwa.host.programs import execute_program, find_program, program_environment, run_checked
+from haconiwa.host.layers import drop_base, layer_folder, lower_of, upper_of
 from haconiwa.host.tree import remove_tree
 from haconiwa.isolation.overlay import mount_overlay
 from haconiwa.kernel.files import RESOLVE, openat2
@@ -39,7 +39,7 @@ def changes(spec: ContainerSpec) -> Iterator[tuple[str, str]]:
     place, upper = _layer_of(spec)
     if not os.path.isdir(upper):
         return
-    upper_fd, lower_fd = os.open(upper, _DIRECTORY), os.open(place.root, _DIRECTORY)
+    upper_fd, lower_fd = os.open(upper, _DIRECTORY), os.open(lower_of(place.root), _DIRECTORY)
     try:
         yield from sorted(_compare(upper_fd, lower_fd, ""), key=lambda change: change[1])
     finally:
@@ -133,21 +133,37 @@ def commit(spec: ContainerSpec, report: Report) -> None:
     report.success("Success!")
 
 
+def stand_alone(place: Place, report: Report) -> None:
+    """Give a root that lies over one that is kept its own files; the caller holds the lock.
+
+    Raises:
+        BuildError: The disk is full, or a container runs in the root.
+    """
+    base = lower_of(place.root)
+    if base == place.root:
+        return
+    refuse_used(place, "copy the files of")
+    report.step(f"Copying the files of {place.root}...")
+    remove_tree(place.partial)
+    try:
+        os.mkdir(place.partial, 0o700)
+        copy_tree(base, place.partial_root, lambda text: report.line("cache", text))
+        _exchange(place, own_marker(place))
+    finally:
+        remove_tree(place.partial)
+
+
 def _merge(place: Place, folder: str, report: Report) -> None:
     """Copy the root as the container sees it."""
     merged = os.path.join(place.partial, "merged")
     os.mkdir(place.partial, 0o700)
     os.mkdir(merged)
-    copy = find_program("cp")
-    argv = [copy, "--archive", "--reflink=auto", "--sparse=auto", "--no-target-directory", merged, place.partial_root]
-    environment = program_environment()
 
-    def work() -> int:
+    def show() -> None:
         fd = mount_overlay(place.root, folder, MOUNT_ATTR.NODEV | MOUNT_ATTR.NOSUID)
         move_mount(fd, "", _AT_FDCWD, merged, MOVE_MOUNT.F_EMPTY_PATH)
-        return execute_program(argv, environment)
 
-    run_checked(work, lambda text: report.line("commit", text), argv=argv, hint="")
+    copy_tree(merged, place.partial_root, lambda text: report.line("commit", text), show)
 
 
 def _exchange(place: Place, marker: Marker | None) -> None:
@@ -159,4 +175,5 @@ def _exchange(place: Place, marker: Marker | None) -> None:
         write_marker(
             place, marker.state, marker.strategy, place.root, image=marker.image, steps=marker.steps
         )  # fmt: skip
+    drop_base(place.root)
     sync_directory(place.parent)

@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from haconiwa.build.copying import copy_into_root, source_mount
 from haconiwa.build.failures import subject_of
+from haconiwa.build.layer import stand_alone
 from haconiwa.build.marker import State, own_marker, write_marker
 from haconiwa.build.place import Place, locked
 from haconiwa.build.report import Report
@@ -60,6 +61,7 @@ def provision(spec: ContainerSpec, report: Report, *, only: Sequence[str] = ()) 
         hint = "make it with haconiwa create"
         raise BuildError(f'the root file system "{place.root}" does not exist', subject=spec.name, hint=hint)
     with subject_of(spec.name, place.root), locked(place):
+        stand_alone(place, report)
         if only:
             run_steps(spec, steps, report, lambda _step: True, lambda _step: None)
         else:

@@ -40,12 +40,13 @@ def digest_of(step: ProvisionStep, environ: Mapping[str, str]) -> str:
     """
     digest = hashlib.sha256()
     parts: list[object] = [step.kind, step.sh, step.source, step.destination, *sorted(environ.items())]
-    for part in (*parts, *_code_parts(step.code), *_tree_parts(step.source)):
+    for part in (*parts, *code_parts(step.code), *tree_parts(step.source)):
         digest.update(repr(part).encode("utf-8", "surrogateescape") + b"\0")
     return digest.hexdigest()
 
 
-def _code_parts(code: str | Callable[[], Any]) -> Iterator[object]:
+def code_parts(code: str | Callable[..., Any]) -> Iterator[object]:
+    """What tells code or a function from another one."""
     if isinstance(code, str):
         yield code
     elif isinstance(compiled := getattr(code, "__code__", None), CodeType):
@@ -62,7 +63,12 @@ def _compiled_parts(code: CodeType) -> Iterator[object]:
             yield constant
 
 
-def _tree_parts(path: str) -> Iterator[object]:
+def tree_parts(path: str) -> Iterator[object]:
+    """What tells a file or a tree of files from another one; nothing without a path.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
     if not path:
         return
     yield from _file_parts(path, "")

@@ -26,7 +26,7 @@ EPILOG = """\
 examples:
   haconiwa create web.haco              bootstrap and provision
   haconiwa create -N web.haco           bootstrap only
-  haconiwa create --force web.haco      remove what haconiwa made before, and make it again"""
+  haconiwa create --force web.haco      remove what haconiwa made before, and make it anew"""
 
 
 def add_arguments(parser: Parser) -> None:

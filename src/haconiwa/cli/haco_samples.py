@@ -25,6 +25,8 @@ b.os_type = "alpine"  # any LXC template: lxc-create -t
 # Arguments for the template, and the name that lxc-create works under.
 #b.template_options = ["--release", "v3.20"]
 #b.project_name = "garden"
+# A copy is kept for the next container of the same recipe.
+#b.cache = False
 """,
         "apk add --update bash",
         "/bin/bash",
@@ -40,6 +42,8 @@ b.variant = "minbase"
 #b.components = ["main", "contrib"]
 #b.mirror_url = "http://mirror.example.org/debian"
 #b.keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
+# A copy is kept for the next container of the same recipe.
+#b.cache = False
 """,
         "apt-get update\napt-get install --yes --no-install-recommends procps",
         "/bin/bash",
@@ -53,6 +57,8 @@ b.git_url = "https://git.example.org/rootfs.git"  # or a path on this machine
 #b.git_submodules = True
 # Further options of "git clone".
 #b.git_options = ["--single-branch"]
+# Keep a copy for the next container of the same recipe.
+#b.cache = True
 """
     ),
     "tarball": Sample(
@@ -66,6 +72,8 @@ b.archive_path = "rootfs.tar.gz"  # .tar, .gz, .bz2, .xz or .zst; beside this fi
 # Further options of tar, and device nodes, which are left out otherwise.
 #b.tar_options = ["--strip-components=1"]
 #b.allow_devices = True
+# Keep a copy for the next container of the same recipe.
+#b.cache = True
 """
     ),
     "oci": Sample(
@@ -75,6 +83,8 @@ b.image = "docker://registry.example.org/name:tag"  # or oci:DIRECTORY:TAG, oci-
 # Another architecture than the host's, and a registry by plain HTTP.
 #b.arch = "arm64"
 #b.tls_verify = False
+# Keep a copy for the next container of the same recipe.
+#b.cache = True
 """
     ),
     "shell": Sample(

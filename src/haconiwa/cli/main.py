@@ -36,6 +36,7 @@ COMMANDS = {
     "network": "list, show or remove bridges",
     "diff": "show what a container has changed in its own layer",
     "commit": "make a container's changes part of its root file system",
+    "images": "list what building keeps: root file systems, downloads, layers",
     "rm": "remove a root file system",
     "gc": "remove what killed supervisors have left, and caches",
     "version": "show the version",

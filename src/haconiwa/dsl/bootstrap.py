@@ -112,6 +112,9 @@ class Bootstrap(Section):
     strategy: Setting[StrategyName, str | None] = Setting(strategy_name, None)
     """lxc, debootstrap, git, tarball, oci, shell, python or host."""
 
+    cache: Setting[bool, bool | None] = Setting(boolean, None)
+    """Keep a copy of what is made for the next container of the same recipe; unless set, debootstrap and lxc do."""
+
     project_name: Setting[str, str | None] = Setting(word, None)
     """lxc: the name lxc-create works under."""
     os_type: Setting[str, str | None] = Setting(word, None)

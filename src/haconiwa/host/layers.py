@@ -3,6 +3,7 @@
 NAME                            the root, which no container changes
 .NAME.layers/kept/CONTAINER     a container's own layer: what it has changed is in ``upper``
 .NAME.layers/thrown/CONTAINER   one that is thrown away when the container ends
+.NAME.layers/base               a link to the root that is kept for many, over which this one lies: NAME is then empty
 """
 
 from __future__ import annotations
@@ -48,3 +49,28 @@ def make_layer(folder: str, root: str) -> None:
     os.chown(beside, status.st_uid, status.st_gid)
     os.chmod(beside, status.st_mode & 0o7777)
     os.rename(beside, upper)
+
+
+def base_link(root: str) -> str:
+    """The link that says over which other root a root lies."""
+    return os.path.join(layers_folder(root), "base")
+
+
+def lower_of(root: str) -> str:
+    """The directory that has the files of a root: the root itself, or the one over which it lies.
+
+    Args:
+        root: Host path.
+    """
+    try:
+        return os.readlink(base_link(root))
+    except OSError:
+        return root
+
+
+def drop_base(root: str) -> None:
+    """Let a root lie over no other one."""
+    try:
+        os.unlink(base_link(root))
+    except FileNotFoundError:
+        pass

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 
-from haconiwa.errors import ConfigError, HostError, Problem
-from haconiwa.host.layers import layer_folder, layers_folder, make_layer, upper_of
+from haconiwa.errors import ConfigError, ContainerError, HostError, Problem
+from haconiwa.host.layers import layer_folder, layers_folder, lower_of, make_layer, upper_of
 from haconiwa.host.tree import remove_tree
 from haconiwa.isolation.idmap import is_mapped
 from haconiwa.isolation.mount_options import MountOptions
@@ -41,6 +41,7 @@ class OpenOverlay(OpenRootfs):
 
     def execute(self, site: Site) -> None:
         self.require_directory()
+        self._require_base()
         if self.rootfs.ephemeral:
             remove_tree(self.folder)  # of a container whose supervisor was killed
         os.makedirs(layers_folder(self.rootfs.path), 0o700, exist_ok=True)
@@ -48,6 +49,13 @@ class OpenOverlay(OpenRootfs):
         attributes = MOUNT_ATTR.NODEV | (MOUNT_ATTR.RDONLY if self.rootfs.readonly else 0)
         site.trees["rootfs"] = mount_overlay(self.rootfs.path, self.folder, attributes)
         self._warn_of_strange_owner(site)
+
+    def _require_base(self) -> None:
+        base = lower_of(self.rootfs.path)
+        if not os.path.isdir(base):
+            what = f"cannot {self.describe()}"
+            why = f'it lies over "{base}", and that is gone'
+            raise ContainerError(what, why=why, hint="haconiwa create --force makes it anew", where=self.where)
 
     def _warn_of_strange_owner(self, site: Site) -> None:
         """Say so when the owners mean nothing inside: kernels before 6.15 lay no layer over a mapped mount of ours."""
@@ -75,11 +83,11 @@ def mount_overlay(root: str, folder: str, attributes: int) -> int:
     """A detached mount of a root with a layer over it.
 
     Args:
-        root: Host path.
+        root: Host path; one that lies over another itself shows the files of that.
         folder: Of the layer.
         attributes: Of the mount.
     """
-    paths = {"lowerdir": root, "upperdir": upper_of(folder), "workdir": os.path.join(folder, "work")}
+    paths = {"lowerdir": lower_of(root), "upperdir": upper_of(folder), "workdir": os.path.join(folder, "work")}
     fds = {key: os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for key, path in paths.items()}
     try:
         parameters = (*((key, f"/proc/self/fd/{fd}") for key, fd in fds.items()), *_PLAIN)

@@ -66,13 +66,13 @@ CAPABILITIES = (
 """Capabilities in the order of their numbers, without ``cap_``, see capabilities(7)."""
 
 STRATEGIES = {
-    "lxc": ("project_name", "os_type", "template_options"),
-    "debootstrap": ("arch", "variant", "components", "debian_release", "mirror_url", "keyring", "tool"),
-    "git": ("git_url", "git_options", "git_branch", "git_depth", "git_submodules"),
-    "tarball": ("archive_path", "sha256", "tar_options", "allow_devices", "max_size", "timeout_sec"),
-    "oci": ("image", "arch", "tls_verify", "allow_devices", "max_size", "timeout_sec"),
-    "shell": ("code",),
-    "python": ("code",),
+    "lxc": ("project_name", "os_type", "template_options", "cache"),
+    "debootstrap": ("arch", "variant", "components", "debian_release", "mirror_url", "keyring", "tool", "cache"),
+    "git": ("git_url", "git_options", "git_branch", "git_depth", "git_submodules", "cache"),
+    "tarball": ("archive_path", "sha256", "tar_options", "allow_devices", "max_size", "timeout_sec", "cache"),
+    "oci": ("image", "arch", "tls_verify", "allow_devices", "max_size", "timeout_sec", "cache"),
+    "shell": ("code", "cache"),
+    "python": ("code", "cache"),
     "host": ("paths", "extra"),
 }
 """Bootstrap strategies and the attributes that are theirs."""

@@ -49,6 +49,7 @@ def bootstrap(job: Job) -> ImageSpec:
     for number, layer in enumerate(layout.layers, 1):
         job.line(f"layer {number} of {len(layout.layers)}: {layer.digest[:19]}, {show_size(layer.size)}")
         fd = layout.open_layer(layer)
+        os.utime(fd)  # its age is that of its last use
         try:
             unpack(replace(archive_of(job, fd, layer.digest), whiteouts=True), job.root, job.line)
         finally:
