@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from haconiwa.spec.model import BarnSpec, ContainerSpec
 
 DESCRIPTION = """\
-Execute the haco file again, under the same checks as a start, and give its running containers the resource limits
-that it says now. What changes is shown; each container gets all of it or nothing. Everything else that has changed in
-the file, its hooks as well, is for the next start and only pointed out.
+Execute the haco file again, under the same checks as a start, and give its running containers the resource limits and
+the settings of control groups that it says now. What changes is shown; each container gets all of it or nothing.
+Everything else that has changed in the file, its hooks as well, is for the next start and only pointed out.
 
 The top level of the file runs again: what it does besides describing containers is done once more. SIGHUP to the
 supervisor of a container in the background does the same."""

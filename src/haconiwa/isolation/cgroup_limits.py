@@ -66,6 +66,14 @@ class WriteLimit(Step):
         return f'write {" and ".join(map(repr_line, self.limit.lines))} to "{self.group}/{self.limit.key}"'
 
     def execute(self, site: Site) -> None:
+        self.write()
+
+    def write(self) -> None:
+        """Write it, where the group is there.
+
+        Raises:
+            OSError: The kernel refuses.
+        """
         name, lines = self.limit.key, self.limit.lines
         if name in _BFQ and not os.path.exists(f"{self.group}/{name}"):
             lines = tuple(bfq_line(line) for line in lines) if name == "io.weight" else lines

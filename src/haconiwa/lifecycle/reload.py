@@ -1,7 +1,7 @@
-"""What a reload changes in a running container, all of it or nothing: resource limits.
+"""What a reload changes in a running container, all of it or nothing: resource limits and control groups.
 
-A limit belongs to each process and is inherited, so it is set for every process of the container, one that is born
-meanwhile included. What the file does not limit any more becomes what a process of the supervisor's would have.
+A resource limit belongs to each process and is inherited, so it is set for every process of the container, one that is
+born meanwhile included. What the file does not limit any more becomes what a process of the supervisor's would have.
 See: prlimit(2)
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import resource
 
 from haconiwa.errors import ContainerError
+from haconiwa.lifecycle.reload_cgroup import cgroup_differences
 from haconiwa.spec.model import RlimitSpec
 from haconiwa.spec.record import to_plain
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     Pair = tuple[int, int]
 
-FEATURES = {"resource": "rlimits"}
+FEATURES = {"cgroup": "cgroup", "resource": "rlimits"}
 """The words of `support_reload`, and the field of a container's configuration that each stands for."""
 
 
@@ -39,12 +40,13 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, lis
         new: What `reload_data` returned.
     """
     before, after = _limits(old["rlimits"]), _limits(new["rlimits"])
-    lines = [
+    found = {"cgroup": cgroup_differences(old["cgroup"], new["cgroup"])}
+    found["resource"] = [
         f"{name}: {_shown(before.get(name))} -> {_shown(after.get(name))}"
         for name in sorted({*before, *after})
         if before.get(name) != after.get(name)
     ]
-    return {"resource": lines} if lines else {}
+    return {word: lines for word, lines in found.items() if lines}
 
 
 def _limits(plain: list[dict[str, Any]]) -> dict[str, tuple[int | None, int | None]]:

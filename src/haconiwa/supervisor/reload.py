@@ -8,6 +8,8 @@ from haconiwa.lifecycle.hooks import run_hook
 from haconiwa.lifecycle.json_reading import from_json
 from haconiwa.lifecycle.json_text import to_json
 from haconiwa.lifecycle.reload import FEATURES, apply_rlimits, differences, reload_data, rlimit_specs
+from haconiwa.lifecycle.reload_cgroup import cgroup_spec, make_changes, plan_changes, take_back
+from haconiwa.spec.cgroups import CgroupSpec
 from haconiwa.spec.record import replace
 from haconiwa.supervisor.errand import Errand
 from haconiwa.supervisor.messages import report
@@ -37,6 +39,7 @@ def apply(supervisor: Supervisor, data: dict[str, Any]) -> list[str]:
     """
     try:
         specs = rlimit_specs(data["rlimits"])
+        cgroup = cgroup_spec(data["cgroup"])
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ContainerError("the reload is not understood", why=str(error), subject=supervisor.spec.name) from None
     if supervisor.container.pidfd < 0:
@@ -51,14 +54,27 @@ def apply(supervisor: Supervisor, data: dict[str, Any]) -> list[str]:
             subject=supervisor.spec.name,
         )
     if changes:
-        apply_rlimits(config["rlimits"], data["rlimits"], lambda: _pids(supervisor))
-        supervisor.use_spec(replace(supervisor.spec, rlimits=specs))
+        _apply_all(supervisor, cgroup, data["rlimits"])
+        supervisor.use_spec(replace(supervisor.spec, rlimits=specs, cgroup=cgroup))
         fields = {field: data[field] for field in FEATURES.values()}
         supervisor.record(config={**config, **fields})
     lines = [line for found in changes.values() for line in found]
     supervisor.tell("reloaded", changes=lines)
     _call_hooks(supervisor)
     return lines
+
+
+def _apply_all(supervisor: Supervisor, cgroup: CgroupSpec, rlimits: list[dict[str, Any]]) -> None:
+    """The groups first: what is written there can always be taken back."""
+    spec, base = supervisor.spec, supervisor.base
+    old = spec.cgroup or CgroupSpec()
+    changes = plan_changes(old, cgroup, spec.name, base.cgroup.paths)
+    make_changes(changes)
+    try:
+        apply_rlimits(supervisor.state.config["rlimits"], rlimits, lambda: _pids(supervisor))
+    except ContainerError:
+        take_back(changes)
+        raise
 
 
 def _pids(supervisor: Supervisor) -> list[int]:
