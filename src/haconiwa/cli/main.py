@@ -29,6 +29,7 @@ COMMANDS = {
     "kill": "send one signal to a container and wait for its end",
     "stop": "end a container: TERM, then KILL",
     "ps": "list containers",
+    "logs": "show what a container in the background has printed",
     "events": "show what happened to containers",
     "plan": "show every step that start would take",
     "check": "check a haco file without root",

@@ -7,6 +7,7 @@ import os
 import stat
 
 from haconiwa.isolation.confined import make_file, open_inside
+from haconiwa.isolation.log_relay import LetGoOfOutput, RelayOutput
 from haconiwa.isolation.step import CHILD, SUPERVISOR, Site, Step
 from haconiwa.spec.model import StdioSpec
 
@@ -20,25 +21,20 @@ STREAMS = ("stdin", "stdout", "stderr")
 _COMMON = os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO without a reader must not hold up the start
 
 
-class OpenHostStream(Step):
-    """Open a file of the host's for one of the program's streams."""
+class OpenHostInput(Step):
+    """Open a file of the host's for the program's stdin."""
 
-    __slots__ = ("path", "stream")
+    __slots__ = ("path",)
 
-    def __init__(self, stream: str, path: str, where: Where | None) -> None:
+    def __init__(self, path: str, where: Where | None) -> None:
         super().__init__(SUPERVISOR, where)
-        self.stream = stream
         self.path = path
 
     def describe(self) -> str:
-        return f'open "{self.path}" for the program\'s {self.stream}'
+        return f'open "{self.path}" for the program\'s stdin'
 
     def execute(self, site: Site) -> None:
-        flags = os.O_RDONLY if self.stream == "stdin" else os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        _place(site, self.stream, os.open(self.path, flags | _COMMON, 0o600))
-
-    def hint(self, number: int) -> str:
-        return "a FIFO needs a reader first" if number == errno.ENXIO else ""
+        _place(site, "stdin", os.open(self.path, os.O_RDONLY | _COMMON))
 
 
 class OpenInsideStream(Step):
@@ -73,15 +69,27 @@ def _place(site: Site, stream: str, fd: int) -> None:
     site.stdio_fds = (fds[0], fds[1], fds[2])
 
 
-def plan(streams: Mapping[str, StdioSpec]) -> list[Step]:
-    """One step for each stream that leads somewhere of its own."""
+def plan(streams: Mapping[str, StdioSpec], log_file: str) -> list[Step]:
+    """Steps for each stream that leads somewhere of its own; one relay for those that lead to the same file.
+
+    Args:
+        streams: Where they lead.
+        log_file: The container's own log, which is put aside when it gets too long.
+    """
     steps: list[Step] = []
+    outputs: dict[str, list[str]] = {}
     for stream, asked in streams.items():
-        if asked.host_file is not None:
-            steps.append(OpenHostStream(stream, asked.host_file, asked.where))
+        if asked.host_file is not None and stream == "stdin":
+            steps.append(OpenHostInput(asked.host_file, asked.where))
+        elif asked.host_file is not None:
+            outputs.setdefault(asked.host_file, []).append(stream)
         elif asked.file is not None:
             steps.append(OpenInsideStream(stream, asked.file, asked.where))
-    return steps
+    relays = [
+        RelayOutput(path, tuple(map(STREAMS.index, names)), streams[names[0]].where, rotates=path == log_file)
+        for path, names in outputs.items()
+    ]
+    return [*steps, *relays, LetGoOfOutput(relays)]
 
 
 def daemon_streams(asked: Mapping[str, StdioSpec], log_file: str) -> dict[str, StdioSpec]:

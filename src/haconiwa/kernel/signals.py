@@ -15,6 +15,7 @@ else:
 SIG_BLOCK = int(_signal.SIG_BLOCK)
 SIG_SETMASK = int(_signal.SIG_SETMASK)
 SIG_DFL = _signal.SIG_DFL
+SIG_IGN = _signal.SIG_IGN
 SIGHUP = int(_signal.SIGHUP)
 SIGINT = int(_signal.SIGINT)
 SIGKILL = int(_signal.SIGKILL)

@@ -58,7 +58,8 @@ def plan_start(
     if daemon:
         from haconiwa.isolation import stdio
 
-        steps += stdio.plan(stdio.daemon_streams(spec.stdio, log_file(spec.name)))
+        log = log_file(spec.name)
+        steps += stdio.plan(stdio.daemon_streams(spec.stdio, log), log)
     steps += hooks.plan(spec, "before_start_wait")
     return sorted(steps, key=lambda step: PLACES.index(step.place))
 

@@ -252,11 +252,12 @@ def test_process() -> None:
 
 def test_streams_of_a_daemon() -> None:
     asked = {"stdout": StdioSpec(file="/var/log/out", where=HERE)}
-    steps = stdio.plan(stdio.daemon_streams(asked, "/log/web.log"))
+    steps = stdio.plan(stdio.daemon_streams(asked, "/log/web.log"), "/log/web.log")
     assert placed(steps) == [
         ("supervisor", 'open "/dev/null" for the program\'s stdin'),
         ("child", 'open "/var/log/out" in the container for the program\'s stdout'),
-        ("supervisor", 'open "/log/web.log" for the program\'s stderr'),
+        ("supervisor", 'lead the program\'s stderr to "/log/web.log"'),
+        ("parent", "leave the program's streams to it alone"),
     ]
     assert steps[1].where == HERE
 

@@ -1,0 +1,95 @@
+"""The output of containers in the background: a relay of ours between the program and the log."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from haconiwa.isolation.log_relay import LARGEST, TIMES
+from tests.integration.box import Box, Watched, finish, wait_until
+
+pytestmark = pytest.mark.requires("root", "busybox")
+
+
+def log_path(box: Box) -> Path:
+    return Path(os.environ["HACONIWA_LOG_DIR"]) / f"{box.name}.log"
+
+
+def run_to_end(box: Box, script: str) -> None:
+    box.haconiwa("start", "-D", box.file, "--", "/bin/sh", "-c", script)
+    wait_until(lambda: not box.run_dir.exists(), "it has ended")
+
+
+def test_the_program_holds_no_file_of_the_host(box: Box) -> None:
+    box.write("config.uid = 1000")
+    box.daemon("readlink /proc/self/fd/1; readlink /proc/self/fd/2; echo more >/dev/stdout; exec sleep 1000")
+    wait_until(lambda: "more" in log_path(box).read_text(), "it has printed")
+    pipes = log_path(box).read_text().splitlines()
+    assert all(pipe.startswith("pipe:") for pipe in pipes[:2])
+    assert pipes[0] == pipes[1]
+    box.stop()
+
+
+def test_logs_of_a_container_and_of_its_supervisor(box: Box) -> None:
+    box.write(rest='config.add_general_hook("before_start_wait", lambda base: print("a hook"))')
+    run_to_end(box, "for i in 1 2 3; do echo line $i; done; printf rest")
+    assert box.haconiwa("logs", box.name).stdout == "line 1\nline 2\nline 3\nrest"
+    assert box.haconiwa("logs", "-n", "2", box.name).stdout == "line 3\nrest"
+    assert box.haconiwa("logs", "-n", "0", "-f", box.name).stdout == ""
+    assert "a hook\n" in box.haconiwa("logs", "--supervisor", box.name).stdout
+    stamped = box.haconiwa("logs", "-t", box.name).stdout.splitlines()
+    assert all(re.match(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\dZ line \d$", line) for line in stamped[:3])
+    for name in ("nobody", "../x"):
+        assert f'cannot find a log of "{name}"' in box.haconiwa("logs", name, expect=125).stderr
+
+
+def test_following_ends_with_the_container_and_loses_nothing(box: Box) -> None:
+    os.mkfifo(box.root / "tmp" / "go")
+    box.daemon("echo up; read go </tmp/go; seq 1 20000; printf end")
+    wait_until(lambda: log_path(box).read_text(), "it is up")
+    with box.haconiwa.start("logs", "-f", "-n", "1", box.name) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        (box.root / "tmp" / "go").write_text("\n")
+        stdout, _ = finish(process)
+    assert stdout == "".join(f"{number}\n" for number in range(1, 20001)) + "end"
+    (box.root / "tmp" / "go").unlink()
+
+
+def test_a_long_log_is_put_aside(box: Box) -> None:
+    run_to_end(box, f"yes aaaaaaa | head -c {LARGEST + (1 << 20)}; echo last")
+    older = Path(f"{log_path(box)}.1")
+    assert LARGEST - (1 << 17) <= older.stat().st_size <= LARGEST
+    assert older.stat().st_size + log_path(box).stat().st_size == LARGEST + (1 << 20) + 5
+    assert Path(f"{log_path(box)}{TIMES}.1").exists()
+    assert box.haconiwa("logs", "-n", "1", box.name).stdout == "last\n"
+    assert len(box.haconiwa("logs", box.name).stdout) == LARGEST + (1 << 20) + 5
+
+
+def test_the_log_goes_on_without_the_supervisor(box: Box) -> None:
+    os.mkfifo(box.root / "tmp" / "go")
+    state = box.daemon("echo up; read go </tmp/go; echo later; exec sleep 1000")
+    wait_until(lambda: log_path(box).read_text(), "it is up")
+    watched = Watched(state["supervisor"]["pid"])
+    watched.kill()
+    assert watched.ended()
+    watched.close()
+    (box.root / "tmp" / "go").write_text("\n")
+    wait_until(lambda: log_path(box).read_text() == "up\nlater\n", "it has printed more")
+    box.stop()
+    (box.root / "tmp" / "go").unlink()
+
+
+def test_files_of_the_host(box: Box) -> None:
+    file, other = box.folder / "out", box.folder / "err"
+    box.write(
+        f"config.command.set_stdout(host_file={str(file)!r})\nconfig.command.set_stderr(host_file={str(other)!r})"
+    )
+    run_to_end(box, "readlink /proc/self/fd/1; echo error >&2")
+    assert file.read_text().startswith("pipe:")
+    assert other.read_text() == "error\n"
+    box.write('config.command.set_stdout(host_file="/dev/null")\nconfig.command.set_stderr(host_file="/dev/full")')
+    run_to_end(box, "echo lost; echo full >&2 || exit 3")
