@@ -108,15 +108,19 @@ def _remove_group(path: str) -> bool:
     Returns:
         Whether it is gone. A group that still has processes (EBUSY) stays; nothing foreign is ever killed here.
     """
-    gone = True
+    try:
+        os.rmdir(path)  # what a walk finds nothing of, as without a descriptor to spare, may still be there
+        return True
+    except FileNotFoundError:
+        return True
+    except OSError:
+        pass
     for folder, _folders, _files in os.walk(path, topdown=False):
         try:
             os.rmdir(folder)
-        except FileNotFoundError:
-            continue
         except OSError:
-            gone = False
-    return gone
+            continue
+    return not os.path.isdir(path)
 
 
 def remove_groups(paths: tuple[str, ...], look_every_s: float = 0.05) -> tuple[str, ...]:

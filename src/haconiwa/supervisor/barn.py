@@ -149,6 +149,7 @@ class _Work:
         self._relay: Relay | None = None
         self._has_terminal = options.terminal and not spec.daemonize and len(members) == 1
         self._print_fd = -1
+        self._null_fd = -1
         self._master_fd = -1
 
     def run(self) -> int:
@@ -201,14 +202,17 @@ class _Work:
     def _own_fds(self) -> list[int]:
         """What no supervisor may inherit."""
         links = [member.link.fileno() for member in self._members if member.link is not None and member.pid]
+        pidfds = [member.pidfd for member in self._members if member.pidfd >= 0]
         answer = [self._answer.write_fd] if self._answer else []
-        return links + answer
+        return links + pidfds + answer
 
     def _program_fds(self) -> tuple[int, int, int]:
         """What the program gets without a terminal of its own; several programs do not share a stdin."""
-        if len(self._members) == 1:
+        if len(self._members) == 1 or self._spec.daemonize:  # in the background it is empty already
             return (0, 1, 2)
-        return (os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC), 1, 2)
+        if self._null_fd < 0:
+            self._null_fd = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        return (self._null_fd, 1, 2)
 
     def _output_fds(self, member: Member) -> tuple[int, int]:
         """Where a supervisor's messages and hooks print."""
