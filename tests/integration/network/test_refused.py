@@ -95,12 +95,43 @@ def test_rules_of_others_are_not_touched_and_ours_come_back(host: NetHost, make_
     first.stop()
 
 
-def test_a_firewall_that_drops_is_explained(host: NetHost, make_box: MakeBox) -> None:
-    text = "table ip filter {\nchain FORWARD {\ntype filter hook forward priority 0; policy drop;\n}\n}\n"
-    host("nft", "-f", "-", stdin=text)
-    shown = make_box("one").run("true").stderr
-    assert 'the table "ip filter" drops what is forwarded; let "haconiwa0" pass: iptables -I ' in shown
-    host("nft", "delete", "table", "ip", "filter")
+UFW = """\
+mkdir /run/upper /run/work
+mount -t overlay -o lowerdir=/etc,upperdir=/run/upper,workdir=/run/work none /etc
+mkdir -p /etc/ufw
+touch /etc/ufw/ufw.conf"""
+"""In the mount namespace of the test's own machine."""
+
+DROPS = "type filter hook forward priority 0; policy drop;"
+LETS_BY_RULE = "type filter hook forward priority 10; policy accept; reject"
+
+
+@pytest.mark.parametrize(
+    ("table", "chain", "looks", "advice"),
+    [
+        (
+            "ip filter",
+            DROPS,
+            ":",
+            'the table "ip filter" drops what is forwarded; let "haconiwa0" pass: iptables -I FORWARD',
+        ),
+        ("ip filter", DROPS, "touch /run/docker.sock", "iptables -I DOCKER-USER -i haconiwa0 -j ACCEPT"),
+        (
+            "ip filter",
+            DROPS,
+            UFW,
+            'the table "ip filter" (ufw) drops what is forwarded: ufw route allow in on haconiwa0',
+        ),
+        ("inet firewalld", LETS_BY_RULE, ":", "firewall-cmd --permanent --zone=trusted --add-interface=haconiwa0"),
+    ],
+    ids=["iptables", "docker", "ufw", "firewalld"],
+)
+def test_a_firewall_that_drops_is_explained(
+    host: NetHost, make_box: MakeBox, table: str, chain: str, looks: str, advice: str
+) -> None:
+    host("nft", "-f", "-", stdin=f"table {table} {{\nchain FORWARD {{\n{chain}\n}}\n}}\n")
+    host("sh", "-ec", looks)
+    assert advice in make_box("one").run("true").stderr
 
 
 def test_a_child_that_fails_meanwhile_is_the_reason(make_box: MakeBox) -> None:
