@@ -34,7 +34,7 @@ lxc.execute.cmd = /bin/true
 """
 
 _LAUNCHER = """\
-#!{python} -IS
+#!{python} -ISXno_debug_ranges
 import sys
 sys.path.insert(0, {source!r})
 from haconiwa.cli.main import main

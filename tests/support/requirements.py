@@ -34,6 +34,7 @@ PROGRAMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "setpriv": ("setpriv", ("util-linux",)),
     "skopeo": ("skopeo", ("skopeo",)),
     "strace": ("strace", ("strace",)),
+    "systemd-analyze": ("systemd-analyze", ("systemd",)),
     "uml": ("linux.uml", ("user-mode-linux",)),
     "xz": ("xz", ("xz-utils",)),
     "zstd": ("zstd", ("zstd",)),

@@ -39,6 +39,7 @@ COMMANDS = {
     "commit": "make a container's changes part of its root file system",
     "images": "list what building keeps: root file systems, downloads, layers",
     "rm": "remove a root file system",
+    "generate": "print a unit for systemd",
     "gc": "remove what killed supervisors have left, and caches",
     "version": "show the version",
     "revisions": "show the versions of everything in use",

@@ -13,7 +13,7 @@ from haconiwa.lifecycle.ask import ask
 from haconiwa.lifecycle.reload import FEATURES, differences, reload_data
 from haconiwa.lifecycle.state import live_status
 from haconiwa.spec.record import to_plain
-from haconiwa.supervisor.barn import check_caller
+from haconiwa.supervisor.caller import check_caller
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

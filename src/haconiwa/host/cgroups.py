@@ -93,16 +93,27 @@ def _is_visible(hierarchy: Hierarchy) -> bool:
 
 
 def _based(hierarchy: Hierarchy) -> Hierarchy:
-    """With the place of our groups: below the root, or where that is not ours, below the group that we are in."""
+    """With the place of our groups: below the root, or below the group that we are in.
+
+    The latter where the root is not ours, or where a service manager has given us the group and all below it.
+    """
     base = hierarchy.mount_point
-    if not os.access(base, os.W_OK):
+    if hierarchy.version == 2 or not os.access(base, os.W_OK):
         with open("/proc/self/cgroup", encoding="utf-8", errors="surrogateescape") as file:
             own = own_group(hierarchy, file.read())
-        if own is not None and os.access(own, os.W_OK):
+        if own is not None and (_is_delegated(own) or not os.access(base, os.W_OK)) and os.access(own, os.W_OK):
             base = own
     if hierarchy.version == 1:
         return replace(hierarchy, base=base)
     return replace(hierarchy, base=base, controllers=tuple(_read(f"{base}/cgroup.controllers").split()))
+
+
+def _is_delegated(path: str) -> bool:
+    """Whether systemd has marked a group as delegated. See: systemd.resource-control(5), Delegate=."""
+    try:
+        return os.getxattr(path, "trusted.delegate") == b"1"
+    except OSError:
+        return False
 
 
 def own_group(hierarchy: Hierarchy, membership: str) -> str | None:

@@ -14,6 +14,7 @@ from haconiwa.lifecycle.plan import plan_start, warnings
 from haconiwa.lifecycle.state import remove_pid_file
 from haconiwa.spec.record import Record
 from haconiwa.supervisor.base import Barn
+from haconiwa.supervisor.caller import check_caller
 from haconiwa.supervisor.member import Member
 from haconiwa.supervisor.memory import collect_from_now_on
 from haconiwa.supervisor.messages import report
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from haconiwa.lifecycle.relay import Relay
     from haconiwa.spec.model import BarnSpec, ContainerSpec
     from haconiwa.supervisor.daemon import Report
+    from haconiwa.supervisor.service import Service
 
 
 class BarnOptions(Record):
@@ -103,19 +105,6 @@ def _warn(members: list[Member], message_fd: int) -> None:
             write_all(message_fd, f"{line}\n".encode())
 
 
-def check_caller(spec: BarnSpec) -> None:
-    """Ask the file who may use it.
-
-    Raises:
-        ContainerError: Not the caller.
-    """
-    uid, gid = os.getuid(), os.getgid()
-    if spec.validate_real_id is not None and spec.validate_real_id(uid, gid) is not True:
-        raise ContainerError(
-            f'cannot use "{spec.file}"', why=f"its validate_real_id refuses user id {uid}, group id {gid}"
-        )
-
-
 def _call_hooks(spec: BarnSpec, point: str, live: Barn) -> None:
     for hook in spec.hooks_at(point):
         try:
@@ -143,6 +132,11 @@ class _Work:
         self._live = live
         self._failed: list[Member] = []
         self._stopping = False
+        self._service: Service | None = None
+        if "NOTIFY_SOCKET" in os.environ:
+            from haconiwa.supervisor.service import Service
+
+            self._service = Service(members)
         self._answer = answer
         self._loop = Loop()
         self._signals = Signals((*STOP_SIGNALS, signal.SIGWINCH), stop_signals(daemon=spec.daemonize))
@@ -246,6 +240,8 @@ class _Work:
             self._give_up_waiting(member)
         elif not self._stopping:
             self._fork_next()
+            if self._service:
+                self._service.look()
 
     def _give_up_waiting(self, member: Member) -> None:
         """The start of the whole file has failed because one container never became what is waited for."""
@@ -310,6 +306,8 @@ class _Work:
     def _stop_all(self) -> None:
         """End every container, those that come after others first; when told twice, all at once."""
         again, self._stopping = self._stopping, True
+        if self._service:
+            self._service.stop()
         for member in self._members:
             if member.is_waiting:
                 member.given_up = True
