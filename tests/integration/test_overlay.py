@@ -201,10 +201,12 @@ def test_a_root_that_lies_over_one_that_is_kept(box: Box, haconiwa: Program) -> 
     assert haconiwa("diff", box.file).stdout == "A /mine\n"
     rows = [line.split() for line in haconiwa("images").stdout.splitlines()]
     assert [(row[0], row[1], row[-2]) for row in rows[1:]] == [("root", box.name, "1")]
+    haconiwa("gc", "--all")
     haconiwa("commit", box.file)
     assert sorted(os.listdir(second)) == sorted([*os.listdir(first), "mine"])
     assert box.sh("cat /mine") == "changed\n"
     assert [entry["users"] for entry in json.loads(haconiwa("images", "--json").stdout)] == [[]]
+    assert "Removed root " in haconiwa("gc", "--all").stdout
 
 
 def test_a_kept_root_that_is_gone_is_told(box: Box, haconiwa: Program) -> None:

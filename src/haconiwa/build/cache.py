@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -41,28 +40,18 @@ def cached() -> list[Cached]:
     return sorted([*found, *_packages()], key=lambda entry: -entry.used_at)
 
 
-def collect(unused_s: float = 0, *, dry_run: bool = False) -> list[Cached]:
-    """Remove what is not in use and was not used for some time.
+def unused() -> list[Cached]:
+    """What no root file system lies over, so that it can go; copies whose makers were killed are gone afterwards."""
+    clear_abandoned()
+    return [entry for entry in cached() if not entry.users]
 
-    Args:
-        unused_s: For how long, in seconds; with 0 everything that is not in use goes.
-        dry_run: Remove nothing.
 
-    Returns:
-        What is gone, or would be.
+def remove_cached(entry: Cached) -> bool:
+    """Remove one thing, unless it has come into use; whether it is gone.
 
     Raises:
         BuildError: The kernel refuses to remove a file.
     """
-    latest = time.time() - unused_s
-    old = [entry for entry in cached() if entry.used_at <= latest and not entry.users]
-    if dry_run:
-        return old
-    clear_abandoned()
-    return [entry for entry in old if _remove(entry)]
-
-
-def _remove(entry: Cached) -> bool:
     if entry.kind == "root":
         return discard(entry.path)
     if entry.kind == "packages":

@@ -61,14 +61,16 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
         raise ConfigError(Problem(f'"{arguments.dest}" does not say what type of archive it is', hint=hint))
     options = _words(arguments.tar_options)
     require_root("archive")
-    container, progress = spec.containers[0], Progress(output)
-    if container.bootstrap and not arguments.dry_run:
-        create(container, progress, provision=not arguments.no_provision)
-        container = with_recorded_image(container)
-    size = archive(
-        container, arguments.dest, kind, progress,
-        options=options, verbose=arguments.verbose, dry_run=arguments.dry_run,
-    )  # fmt: skip
+    container = spec.containers[0]
+    with Progress(output) as progress:
+        if container.bootstrap and not arguments.dry_run:
+            create(container, progress, provision=not arguments.no_provision)
+            container = with_recorded_image(container)
+        progress.step(f"Archiving {container.name}...")
+        size = archive(
+            container, arguments.dest, kind, progress,
+            options=options, verbose=arguments.verbose, dry_run=arguments.dry_run,
+        )  # fmt: skip
     if arguments.dry_run:
         output.result(describe_size(size))
     else:

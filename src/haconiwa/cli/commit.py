@@ -39,5 +39,6 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
         names = ", ".join(each.name for each in (container, *others))
         raise ConfigError(Problem("which container's changes?", hint=f"choose one with -n: {names}"))
     require_root("commit")
-    commit(container, Progress(output))
+    with Progress(output) as progress:
+        commit(container, progress)
     return 0

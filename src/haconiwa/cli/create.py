@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from haconiwa.build.create import create
+from haconiwa.build.kept import disk_usage
 from haconiwa.cli.privilege import require_root
-from haconiwa.cli.progress import Progress
+from haconiwa.cli.progress import Progress, add_loudness
 from haconiwa.cli.start import select
 from haconiwa.dsl.load import load_file
+from haconiwa.host.sizes import show_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("file", metavar="FILE", help="the haco file")
     parser.add_argument("-N", "--no-provision", action="store_true", help="bootstrap only")
     parser.add_argument("--force", action="store_true", help="remove a root file system made by haconiwa first")
+    add_loudness(parser)
     parser.add_argument("-n", "--name", help="only this container of the file")
 
 
@@ -41,12 +44,14 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
     """Create one after the other."""
     spec = select(load_file(arguments.file), arguments.name)
     require_root("create")
-    progress = Progress(output)
     made: set[str] = set()
-    for container in spec.containers:
-        path = container.rootfs.path if container.rootfs else ""
-        # containers of a barn may share a root: --force must not make it again for each
-        create(container, progress, force=arguments.force and path not in made, provision=not arguments.no_provision)
-        if container.bootstrap and not container.bootstrap.skip:
-            made.add(path)
+    with Progress(output, verbose=arguments.verbose) as progress:
+        for container in spec.containers:
+            path = container.rootfs.path if container.rootfs else ""
+            force = arguments.force and path not in made  # a root that is shared must not be made again for each
+            create(container, progress, force=force, provision=not arguments.no_provision)
+            if container.bootstrap and not container.bootstrap.skip:
+                made.add(path)
+            if arguments.verbose:
+                progress.step(f"Rootfs {path} has {show_size(disk_usage(path))}")
     return 0

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 from haconiwa.cli.output import print_error
 from haconiwa.cli.privilege import require_root
 from haconiwa.errors import EXIT_FAILURE, HaconiwaError, HostError, describe_errno, printable
-from haconiwa.lifecycle.leftovers import find_leftovers, orphans
+from haconiwa.lifecycle.leftovers import Leftover, find_leftovers, orphans
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,14 +16,14 @@ if TYPE_CHECKING:
 
     from haconiwa.cli.arguments import Parser
     from haconiwa.cli.output import Output
-    from haconiwa.lifecycle.leftovers import Leftover
 
 DESCRIPTION = """\
 Remove what containers have left whose supervisor was killed: their records, groups, networks and thrown layers. The
 next start of the same name does that too; this is for those that are never started again.
 
 What runs is not touched, also not a container that has lost its supervisor: haconiwa stop ends it. With --all the
-caches go as well: compiled filters, downloads, images and packages, which are made or fetched again when needed."""
+caches go as well: compiled filters, and what haconiwa images lists and nothing lies over. All that is made or fetched
+again when needed."""
 EPILOG = """\
 examples:
   haconiwa gc --dry-run        what would go
@@ -42,7 +43,7 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
     require_root("gc")
     for name in orphans():
         output.say(f"{name}: runs without a supervisor and is left alone; haconiwa stop {name} ends it")
-    found = find_leftovers(caches=arguments.all)
+    found = find_leftovers(caches=arguments.all) + (_kept_for_building() if arguments.all else [])
     gone = found if arguments.dry_run else [leftover for leftover in found if _is_removed(leftover)]
     if arguments.json:
         output.result(json.dumps([{"kind": leftover.kind, "name": leftover.name} for leftover in gone], indent=2))
@@ -53,6 +54,12 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
         if not found:
             output.say("There is nothing to remove")
     return 0 if len(gone) == len(found) else EXIT_FAILURE
+
+
+def _kept_for_building() -> list[Leftover]:
+    from haconiwa.build.cache import remove_cached, unused
+
+    return [Leftover(kind=entry.kind, name=entry.path, remove=partial(remove_cached, entry)) for entry in unused()]
 
 
 def _is_removed(leftover: Leftover) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from haconiwa.build.provision import provision
 from haconiwa.cli.privilege import require_root
-from haconiwa.cli.progress import Progress
+from haconiwa.cli.progress import Progress, add_loudness
 from haconiwa.cli.start import select
 from haconiwa.dsl.load import load_file
 
@@ -30,6 +30,7 @@ def add_arguments(parser: Parser) -> None:
     """The command's own arguments."""
     parser.add_argument("file", metavar="FILE", help="the haco file")
     parser.add_argument("-r", "--run-only", metavar="NAME,NAME", type=_names, default=(), help="only these steps")
+    add_loudness(parser)
     parser.add_argument("-n", "--name", help="only this container of the file")
 
 
@@ -38,11 +39,12 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
     spec = select(load_file(arguments.file), arguments.name)
     require_root("provision")
     done = set()
-    for container in spec.containers:
-        job = (container.rootfs, container.provision)
-        if job not in done:
-            done.add(job)
-            provision(container, Progress(output), only=arguments.run_only)
+    with Progress(output, verbose=arguments.verbose) as progress:
+        for container in spec.containers:
+            job = (container.rootfs, container.provision)
+            if job not in done:
+                done.add(job)
+                provision(container, progress, only=arguments.run_only)
     return 0
 
 

@@ -112,6 +112,7 @@ def _created(spec: BarnSpec, arguments: SimpleNamespace, output: Output) -> Barn
     from haconiwa.cli.progress import Progress
     from haconiwa.host.image_record import with_recorded_image
 
-    for container in spec.containers:
-        create(container, Progress(output), provision=not arguments.no_provision)
+    with Progress(output) as progress:
+        for container in spec.containers:
+            create(container, progress, provision=not arguments.no_provision)
     return replace(spec, containers=tuple(with_recorded_image(container) for container in spec.containers))

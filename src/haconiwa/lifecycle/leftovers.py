@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from haconiwa.lifecycle.state import State
 
+BUILDING = frozenset({"roots", "downloads", "blobs", "packages"})
+"""What is kept for building: it knows itself what can go, see `haconiwa.build.cache`."""
+
 _STARTING_S = 10.0
 """A folder or group without a record that is younger may belong to a supervisor that is just starting."""
 
@@ -52,7 +55,7 @@ def find_leftovers(*, caches: bool = False) -> list[Leftover]:
     """Everything that can go.
 
     Args:
-        caches: Also what can be made again but would be used again.
+        caches: Also what can be made again but would be used again, except for what building keeps.
     """
     found = [*_records(), *_networks(), *_empty_groups()]
     return [*found, *_caches()] if caches else found
@@ -118,7 +121,7 @@ def _empty_groups() -> Iterator[Leftover]:
 
 
 def _caches() -> Iterator[Leftover]:
-    for name in sorted(_listed(cache_dir())):
+    for name in sorted(set(_listed(cache_dir())) - BUILDING):
         path = os.path.join(cache_dir(), name)
         yield Leftover(kind="cache", name=path, remove=partial(remove_tree, path))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from haconiwa.build.archive import archive
-from haconiwa.build.cache import cached, collect
+from haconiwa.build.cache import cached, remove_cached, unused
 from haconiwa.build.create import create
 from haconiwa.build.kept import roots_dir
 from haconiwa.build.layer import changes
@@ -140,7 +140,7 @@ def test_with_a_layer_nothing_is_copied(tmp_path: Path) -> None:
     assert list(changes(spec)) == []
     (entry,) = cached()
     assert entry.users == (str(tmp_path / "two"),)
-    assert collect() == [], "it is in use"
+    assert unused() == [], "it is in use"
     archive(spec, str(tmp_path / "two.tar"), "none", Recorder())
     archive(recipe(tmp_path / "one"), str(tmp_path / "one.tar"), "none", Recorder())
     assert (tmp_path / "one.tar").read_bytes() == (tmp_path / "two.tar").read_bytes()
@@ -155,7 +155,7 @@ def test_a_root_without_a_layer_gets_its_own_files(tmp_path: Path, how: str) -> 
     assert sorted(os.listdir(tmp_path / "two")) == ["dir", "made"]
     assert lower_of(str(tmp_path / "two")) == str(tmp_path / "two")
     assert own_marker(Place(str(tmp_path / "two")))
-    assert [entry.kind for entry in collect()] == ["root"]
+    assert [entry.kind for entry in unused()] == ["root"]
 
 
 def test_removing_a_root_that_lies_over_another(tmp_path: Path) -> None:
@@ -175,10 +175,7 @@ def test_collecting(tmp_path: Path, run_dirs: RunDirs) -> None:
         file.parent.mkdir(parents=True)
         file.write_text("content", encoding="ascii")
     assert sorted(entry.kind for entry in cached()) == ["download", "layer", "packages", "root"]
-    os.utime(run_dirs.cache / "downloads/abc", (1, 1))
-    assert [entry.name for entry in collect(3600, dry_run=True)] == ["abc"]
-    assert [entry.name for entry in collect(3600)] == ["abc"]
-    assert len(collect()) == 3
+    assert [remove_cached(entry) for entry in unused()] == [True] * 4
     assert cached() == []
     assert entries() == []
 

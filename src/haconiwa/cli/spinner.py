@@ -1,0 +1,97 @@
+"""The last line of a terminal while a root file system is made: what is done, and for how long.
+
+Rich draws it, where it is installed. A timer's signal has it drawn anew: a thread would be in the way of the namespaces
+that are made meanwhile.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from haconiwa.host.sizes import show_duration
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from rich.live import Live
+
+_INTERVAL_S = 0.1
+_FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+
+
+def start_spinner(fd: int) -> Spinner | None:
+    """One on a terminal; None where the stream is none that can show it, or rich is not installed."""
+    if not os.isatty(fd):
+        return None
+    try:
+        from rich.console import Console
+        from rich.live import Live
+        from rich.text import Text
+    except ImportError:
+        return None
+    console = Console(file=open(fd, "w", encoding="utf-8", errors="replace", closefd=False))  # noqa: SIM115
+    if console.is_dumb_terminal:
+        return None
+
+    def draw(text: str) -> Live:
+        line = Text(text, no_wrap=True, overflow="ellipsis", style="dim")
+        live = Live(line, console=console, auto_refresh=False, transient=True)
+        live.start(refresh=True)
+        return live
+
+    return Spinner(draw)
+
+
+class Spinner:
+    """Takes SIGALRM and the interval timer until it is stopped.
+
+    Args:
+        draw: Draws a line of text, which its result removes again.
+    """
+
+    def __init__(self, draw: Callable[[str], Live]) -> None:
+        self._draw = draw
+        self._live: Live | None = None
+        self._text = ""
+        self._since = 0.0
+        self._before = signal.signal(signal.SIGALRM, self._tick)
+        signal.siginterrupt(signal.SIGALRM, False)  # as the C library has it
+        signal.setitimer(signal.ITIMER_REAL, _INTERVAL_S, _INTERVAL_S)
+
+    def show(self, text: str) -> None:
+        """What is done from now on; it is drawn when that takes longer than a moment."""
+        self._text, self._since = text, time.monotonic()
+
+    def stop(self) -> None:
+        """Remove the line and let go of the signal."""
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, self._before)
+        self._erase()
+
+    @contextmanager
+    def out_of_the_way(self) -> Iterator[None]:
+        """While something else is printed."""
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGALRM,))
+        try:
+            self._erase()
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    def _tick(self, _number: int, _frame: FrameType | None) -> None:
+        if self._text:
+            elapsed_s = time.monotonic() - self._since
+            frame = _FRAMES[int(elapsed_s / _INTERVAL_S) % len(_FRAMES)]
+            with suppress(OSError):  # a terminal that is gone is told by what is printed next
+                self._erase()
+                self._live = self._draw(f"{frame} {self._text.rstrip('.')} {show_duration(elapsed_s)}")
+
+    def _erase(self) -> None:
+        live, self._live = self._live, None
+        if live:
+            live.stop()
