@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from haconiwa.spec.build import BootstrapSpec, ProvisionSpec
 from haconiwa.spec.model import ContainerSpec
 from haconiwa.spec.record import replace
 from tests.support.build import Recorder, container, shell_step
+from tests.support.cutting import INTERRUPTED, KILLED, count_moments, cut, in_a_child, interrupt, kill
 from tests.support.leftovers import OwnDirs, end_processes
 
 pytestmark = pytest.mark.requires("root")
@@ -192,65 +192,17 @@ def test_a_killed_create_leaves_nothing_that_looks_complete(tmp_path: Path, step
     assert entries(tmp_path) == [".web.haconiwa.json", "web"]
 
 
-def _in_a_child(work: Callable[[], object]) -> int:
-    """Run something in a forked child; its wait status."""
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            work()
-            status = 0
-        except KeyboardInterrupt:
-            status = 2
-        finally:
-            os._exit(status)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-class _At:
-    """Does something at the Nth thing that Python reports to audit hooks: opens, renames, makes, removes …"""
-
-    def __init__(self, number: int, action: Callable[[], None]) -> None:
-        self.left = number
-        self.action = action
-
-    def __call__(self, event: str, _arguments: object) -> None:
-        if event == "open" or event.startswith(("os.", "shutil.")):
-            self.left -= 1
-            if self.left == 0:
-                self.action()
-
-
-def _interrupt() -> None:
-    raise KeyboardInterrupt
-
-
-def _kill() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-@pytest.mark.parametrize("action", [_interrupt, _kill])
+@pytest.mark.parametrize("action", [interrupt, kill])
 @pytest.mark.parametrize(
     "number", [1, 2, 3, 5, 8, 13, 21, 34, 55, 200, -80, -40, -25, -15, -12, -9, -7, -5, -3, -2, -1]
 )
 def test_the_host_strategy_cut_anywhere(tmp_path: Path, number: int, action: Callable[[], None]) -> None:
     spec = container(tmp_path / "web", "host")
-    told, tell = os.pipe()
-
-    def count() -> None:
-        hook = _At(0, lambda: None)
-        sys.addaudithook(hook)
-        create(container(tmp_path / "counted", "host"), Recorder())
-        os.write(tell, str(-hook.left).encode())
-
-    def cut() -> None:
-        sys.addaudithook(_At(number if number > 0 else total + 1 + number, action))
-        create(spec, Recorder())
-
-    assert _in_a_child(count) == 0
-    total = int(os.read(told, 99))
+    total = count_moments(lambda: create(container(tmp_path / "counted", "host"), Recorder()))
     whole = subprocess.run(["find", ".", "-printf", "%P %M\\n"], cwd=tmp_path / "counted", capture_output=True).stdout
-    assert _in_a_child(cut) == (2 if action is _interrupt else -signal.SIGKILL)
+    moment = number if number > 0 else total + 1 + number
+    status = cut(lambda: create(spec, Recorder()), moment, action)
+    assert status == (INTERRUPTED if action is interrupt else KILLED)
     marker = own_marker(Place(str(tmp_path / "web")))
     assert (marker is not None) == (tmp_path / "web").exists()
     assert marker is None or marker.state is State.COMPLETE
@@ -258,8 +210,6 @@ def test_the_host_strategy_cut_anywhere(tmp_path: Path, number: int, action: Cal
     again = subprocess.run(["find", ".", "-printf", "%P %M\\n"], cwd=tmp_path / "web", capture_output=True).stdout
     assert sorted(again.splitlines()) == sorted(whole.splitlines())
     assert [name for name in entries(tmp_path) if ".partial" in name] == []
-    os.close(told)
-    os.close(tell)
 
 
 def test_a_program_is_killed_whole_by_ctrl_c(tmp_path: Path) -> None:
@@ -274,7 +224,7 @@ def test_a_program_is_killed_whole_by_ctrl_c(tmp_path: Path) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         create(container(tmp_path / "web", "shell", code=code), Recorder(interrupt_self))
 
-    assert _in_a_child(work) == 2
+    assert in_a_child(work) == 2
     assert end_processes(OwnDirs([str(tmp_path)]), deadline_s=0.0) == []
     assert entries(tmp_path) == []
 

@@ -1,0 +1,110 @@
+"""Making a root file system cut at 20 moments of each way: nothing half made looks complete, the next one works."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from haconiwa.build.create import create
+from haconiwa.build.kept import roots_dir
+from haconiwa.build.layer import commit
+from haconiwa.build.marker import State, own_marker
+from haconiwa.build.place import Place
+from haconiwa.build.remove import remove
+from haconiwa.host.layers import layer_folder, lower_of, make_layer, upper_of
+from haconiwa.spec.model import ContainerSpec
+from haconiwa.spec.record import replace
+from tests.conftest import RunDirs
+from tests.support.build import Recorder, container
+from tests.support.cutting import INTERRUPTED, KILLED, count_moments, cut, interrupt, kill
+
+pytestmark = [pytest.mark.requires("root"), pytest.mark.usefixtures("run_dirs")]
+
+MOMENTS = 20
+CODE = "mkdir dir; echo content > file; ln file dir/link"
+CONTENT = ["dir", "dir/link", "file"]
+
+
+def recipe(path: Path, way: str, archive: Path) -> ContainerSpec:
+    """A container that is made by unpacking an archive, or by a script whose result is kept."""
+    if way == "unpacking":
+        return container(path, "tarball", archive_path=str(archive))
+    spec = container(path, "shell", code=CODE, cache=True)
+    assert spec.rootfs
+    return replace(spec, rootfs=replace(spec.rootfs, overlay=way == "layer"))
+
+
+def content(root: Path) -> list[str]:
+    lower = lower_of(str(root))
+    return sorted(
+        os.path.relpath(os.path.join(folder, name), lower)
+        for folder, folders, files in os.walk(lower)
+        for name in (*folders, *files)
+    )
+
+
+@pytest.mark.parametrize("way", ["keeping", "copying", "layer", "unpacking"])
+def test_cut_at_any_moment(tmp_path: Path, run_dirs: RunDirs, way: str) -> None:
+    source, builds = tmp_path / "source", tmp_path / "builds"
+    source.mkdir()
+    subprocess.run(["/bin/sh", "-ec", CODE], cwd=source, check=True)
+    archive = tmp_path / "root.tar"
+    subprocess.run(["tar", "-C", source, "-cf", archive, "."], check=True)
+    builds.mkdir()
+
+    def prepare() -> None:
+        """What is kept before: nothing, or the recipe's root."""
+        if way in ("copying", "layer"):
+            create(recipe(builds / "first", "keeping", archive), Recorder())
+            remove(str(builds / "first"), force=False)
+        elif os.path.isdir(roots_dir()):
+            subprocess.run(["rm", "-r", roots_dir()], check=True)
+
+    root = builds / "web"
+    spec = recipe(root, way, archive)
+    create(spec, Recorder())  # loads what is loaded once
+    remove(str(root), force=False)
+    prepare()
+    total = count_moments(lambda: create(spec, Recorder()))
+    for number in range(MOMENTS):
+        remove(str(root), force=True)
+        prepare()
+        action = kill if number % 2 else interrupt
+        moment = 1 + number * (total - 1) // (MOMENTS - 1)
+        status = cut(lambda: create(spec, Recorder()), moment, action)
+        assert status == (KILLED if action is kill else INTERRUPTED), f"moment {moment} of {total}"
+        marker = own_marker(Place(str(root)))
+        if marker is None or marker.state is State.BUILDING:
+            assert not root.exists() or os.listdir(root) == []
+        else:
+            assert content(root) == CONTENT
+        create(spec, Recorder(), force=marker is not None and marker.state is State.BUILDING)
+        assert content(root) == CONTENT, f"after moment {moment} of {total}"
+        assert [name for name in os.listdir(builds) if "partial" in name or "lock" in name or "new" in name] == []
+    remove(str(root), force=False)
+    assert os.listdir(builds) == []
+
+
+def test_a_commit_cut_at_any_moment(tmp_path: Path) -> None:
+    """All is as before, or as after; a second commit comes to the same."""
+    root = tmp_path / "web"
+    spec = recipe(root, "layer", tmp_path)
+    total = 0
+    for number in range(-1, MOMENTS):
+        create(spec, Recorder(), force=True)
+        folder = layer_folder(str(root), spec.name)
+        make_layer(folder, str(root))
+        Path(upper_of(folder), "new").touch()
+        if number < 0:
+            total = count_moments(lambda: commit(spec, Recorder()))
+            continue
+        moment = 1 + number * (total - 1) // (MOMENTS - 1)
+        cut(lambda: commit(spec, Recorder()), moment, kill if number % 2 else interrupt)
+        if os.path.isdir(upper_of(folder)):
+            commit(spec, Recorder())
+        assert content(root) == sorted([*CONTENT, "new"]), f"moment {moment} of {total}"
+        remove(str(root), force=True)
+    assert [name for name in os.listdir(tmp_path) if name.startswith(".web.")] == []
