@@ -24,6 +24,14 @@ with define() as config:
     config.namespace.unshare("mount", "ipc", "uts", "pid", "net", "cgroup")
 """
 
+_LIMITS = """\
+    config.cgroup["cpu.max"] = "50000 100000"
+    config.cgroup["cpuset.cpus"] = "0"
+    config.cgroup["io.weight"] = 200
+    config.cgroup["memory.max"] = "256M"
+    config.cgroup["pids.max"] = 100
+"""
+
 _LXC = """\
 lxc.rootfs.path = dir:{root}
 lxc.uts.name = bench
@@ -54,6 +62,7 @@ class Fixtures:
         haconiwa: The command, which runs a compiled copy of this source tree.
         haco: The haco file.
         unconfined_haco: The same without seccomp filters.
+        limited_haco: The same with limits of five controllers.
         network_haco: The same container on a bridge.
         bundle: The OCI bundle.
         lxc_config: The configuration file of LXC.
@@ -70,6 +79,7 @@ class Fixtures:
         self.network_haco = self._write("network.haco", on_a_bridge)
         unconfined = _HACO + '    config.seccomp.profile = "unconfined"\n'
         self.unconfined_haco = self._write("unconfined.haco", unconfined.format(root=self.root))
+        self.limited_haco = self._write("limited.haco", _HACO.format(root=self.root) + _LIMITS)
         self.lxc_config = self._write("lxc.conf", _LXC.format(root=self.root))
         self.lxc_path = os.path.join(base, "lxc")
         self.bundle = os.path.join(base, "bundle")

@@ -40,6 +40,12 @@ PEERS = (
         "without seccomp filters",
     ),
     Peer(
+        "haconiwa-limited",
+        "",
+        lambda f, _: [f.haconiwa, "start", f.limited_haco, "--", "/bin/true"],
+        "with limits of five cgroup controllers",
+    ),
+    Peer(
         "haconiwa-net",
         "nft",
         lambda f, _: [f.haconiwa, "start", f.network_haco, "--", "/bin/true"],
