@@ -33,6 +33,7 @@ def profile(tmp_path: Path) -> Iterator[None]:
     subprocess.run([*parser[:2], "--remove", str(file)], check=True, timeout=60)
 
 
+@pytest.mark.setting("apparmor")
 @pytest.mark.parametrize(
     "more", ["", "config.no_new_privs = True", "config.uid = 1000", 'config.capabilities.drop("all")']
 )
@@ -48,9 +49,10 @@ def test_the_program_and_what_is_attached_run_under_the_profile(box: Box, more: 
     box.stop()
 
 
+@pytest.mark.setting("apparmor_profile")
 def test_in_a_user_namespace(box: Box) -> None:
     maps = "".join(f"config.namespace.set_{kind}_mapping(min=0, max=65536, offset=0)\n" for kind in ("uid", "gid"))
-    box.write(f'{maps}config.apparmor = "{NAME}"')
+    box.write(f'{maps}config.apparmor_profile = "{NAME}"')
     assert box.sh("cat /proc/self/attr/current").strip() == LABEL
     box.daemon()
     assert box.attach("cat", "/proc/self/attr/current").stdout.strip() == LABEL

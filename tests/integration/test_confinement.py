@@ -32,6 +32,9 @@ LOOK = """
 SEEN = "0027 321 i686 100 200 0 a written refused not executed".split(" ", 9)
 
 
+@pytest.mark.setting(
+    "landlock.allow_read", "landlock.allow_execute", "landlock.allow_write", "umask", "oom_score_adj", "personality"
+)
 @pytest.mark.requires("landlock")
 @pytest.mark.parametrize("namespaces", [NAMESPACES, (*NAMESPACES, "user")])
 def test_start_and_attach_confine_alike(box: Box, namespaces: tuple[str, ...]) -> None:
@@ -77,7 +80,8 @@ def test_landlock_paths_are_those_inside(box: Box) -> None:
     assert 'cannot let Landlock allow to execute "/outward"' in box.fails("true")
 
 
-@pytest.mark.requires("landlock")
+@pytest.mark.setting("landlock.allow_bind", "landlock.allow_connect")
+@pytest.mark.requires("landlock_ports")
 def test_landlock_ports(box: Box) -> None:
     box.write(
         'config.landlock.allow_execute("/")\nconfig.landlock.allow_connect(7)\nconfig.landlock.allow_bind(80)',
@@ -107,6 +111,7 @@ READ_SYSCTLS = """
 """
 
 
+@pytest.mark.setting("sysctl")
 def test_sysctls_are_the_containers_own(box: Box) -> None:
     files = ("net/ipv4/ip_unprivileged_port_start", "kernel/shmmni", "kernel/sem", "fs/mqueue/msg_max")
     before = [Path("/proc/sys", name).read_text() for name in files]
@@ -134,6 +139,7 @@ def test_no_sysctl_of_the_host_through_a_namespace_that_is_its_own(box: Box) -> 
     assert "the net namespace that it entered is the host's" in box.fails("true")
 
 
+@pytest.mark.setting("namespace.set_time_offset")
 def test_the_clocks_of_a_time_namespace(box: Box) -> None:
     box.write("config.namespace.set_time_offset(boottime=1_000_000_000, monotonic=5)")
     assert float(box.sh("cat /proc/uptime").split()[0]) > 1_000_000_000

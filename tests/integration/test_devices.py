@@ -17,6 +17,7 @@ config.namespace.set_gid_mapping(min=0, max=65536, offset=100000)
 """
 
 
+@pytest.mark.setting("add_device")
 def test_device_nodes_in_the_private_dev(box: Box) -> None:
     box.write("""
         config.add_device("/dev/fuse")
@@ -30,6 +31,7 @@ def test_device_nodes_in_the_private_dev(box: Box) -> None:
     ]
 
 
+@pytest.mark.setting("add_device")
 def test_device_without_a_private_dev_is_bound(box: Box) -> None:
     box.write('config.add_device("/dev/zero")', independent=("procfs",))
     (box.root / "dev").mkdir(exist_ok=True)
@@ -61,6 +63,7 @@ def fake_lxcfs(folder: Path, *names: str) -> Path:
     return folder
 
 
+@pytest.mark.setting("lxcfs_root")
 def test_files_of_lxcfs(box: Box) -> None:
     names = ("/proc/cpuinfo", "/proc/meminfo", "/proc/uptime", "/sys/devices/system/cpu/online")
     box.write(f"config.lxcfs_root = {str(fake_lxcfs(box.folder / 'lxcfs', *names))!r}", independent=INDEPENDENT)

@@ -23,6 +23,8 @@ def subids(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(f"HACONIWA_SUB{kind.upper()}", str(path))
 
 
+@pytest.mark.setting("namespace.map_ids")
+@pytest.mark.requires("idmapped_tmpfs")
 @pytest.mark.usefixtures("subids")
 def test_free_range_and_a_root_that_is_not_changed(box: Box) -> None:
     """Root inside makes a file in a root that belongs to root on the host, and it belongs to root on both sides."""
@@ -63,6 +65,7 @@ def test_no_range_names_the_line_to_add(box: Box, monkeypatch: pytest.MonkeyPatc
     ]
 
 
+@pytest.mark.setting("namespace.map_ids")
 def test_maps_by_list(box: Box) -> None:
     box.write("""
         config.namespace.map_ids([(0, 100000, 10), (20, 200000, 5)], gids=[(0, 300000, 30)])
@@ -79,6 +82,7 @@ def test_root_of_the_mapped_ids_is_taken_as_it_is(box: Box) -> None:
     assert (box.root / "made").stat().st_uid == 100000
 
 
+@pytest.mark.setting("rootfs.idmap")
 def test_root_that_must_not_be_mapped_belongs_to_nobody(box: Box) -> None:
     box.write("config.namespace.map_ids([(0, 100000, 65534)])\nconfig.rootfs.idmap = False")
     assert box.sh("stat -c %u /").split() == ["65534"]

@@ -58,6 +58,7 @@ def layers(root: Path) -> list[str]:
     return sorted(f"{kind}/{name}" for kind in kinds for name in os.listdir(os.path.join(folder, kind)))
 
 
+@pytest.mark.setting("rootfs.overlay")
 def test_changes_stay_in_a_layer_and_are_told(box: Box, root: Path, haconiwa: Program) -> None:
     (box.root / "etc").chmod(0o750)
     box.write(settings=OVERLAY, command=("/bin/sh", "-ec", CHANGES))

@@ -83,6 +83,7 @@ def test_what_the_kernel_refuses_for_one_is_undone_for_all(box: Box) -> None:
     box.stop()
 
 
+@pytest.mark.setting("support_reload")
 def test_what_support_reload_does_not_name_stays(box: Box) -> None:
     box.write('config.support_reload("cgroup")')
     box.daemon(WAITS)

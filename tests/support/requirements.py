@@ -42,7 +42,8 @@ PROGRAMS: dict[str, tuple[str, tuple[str, ...]]] = {
 """Words that stand for a program: its name, and the Debian packages that bring it."""
 
 HOST_WORDS = frozenset({
-    "apparmor", "binfmt_misc", "cgroup1", "cgroup2", "cgroup_bpf", "idmapped_tmpfs", "landlock", "sys_resource",
+    "apparmor", "binfmt_misc", "cgroup1", "cgroup2", "cgroup_bpf", "idmapped_tmpfs", "landlock", "landlock_ports",
+    "sys_resource",
 })  # fmt: skip
 """Words for what no package can bring: a test that lacks one is skipped even where nothing else may be."""
 
@@ -107,9 +108,9 @@ def _has_apparmor() -> bool:
         return False
 
 
-def _has_landlock() -> bool:
+def _landlock_version() -> int:
     ask_version = 1
-    return int(ctypes.CDLL(None).syscall(_LANDLOCK_CREATE_RULESET, None, 0, ask_version)) > 0
+    return int(ctypes.CDLL(None).syscall(_LANDLOCK_CREATE_RULESET, None, 0, ask_version))
 
 
 FEATURES: dict[str, Callable[[], bool]] = {
@@ -123,7 +124,8 @@ FEATURES: dict[str, Callable[[], bool]] = {
     "cgroup_bpf": _has_cgroup_bpf,
     "cgroup2": lambda: _mounted_at("/sys/fs/cgroup", "cgroup2"),
     "apparmor": _has_apparmor,
-    "landlock": _has_landlock,
+    "landlock": lambda: _landlock_version() > 0,
+    "landlock_ports": lambda: _landlock_version() >= 4,
     "sys_resource": lambda: _has_capability(24),
 }
 """Words that stand for a right or a feature of the kernel: a probe that is true where it is there."""

@@ -86,6 +86,7 @@ def fetch(tmp_path: Path, url: str, sha256: str = "") -> Recorder:
     return report
 
 
+@pytest.mark.setting("bootstrap.sha256")
 @pytest.mark.parametrize("path", ["file", "moved"])
 def test_an_archive_is_fetched_and_checked(tmp_path: Path, server: Server, path: str) -> None:
     report = fetch(tmp_path, server.url(path), digest(server))
@@ -106,6 +107,7 @@ def test_what_is_known_is_fetched_once(tmp_path: Path, server: Server) -> None:
     assert kept.read_bytes() == server.content
 
 
+@pytest.mark.setting("bootstrap.sha256")
 @pytest.mark.parametrize(
     ("path", "sha256", "message"),
     [

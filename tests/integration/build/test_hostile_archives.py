@@ -158,6 +158,7 @@ def test_a_member_larger_than_the_archive_is_refused(tmp_path: Path) -> None:
     assert failure is not None
 
 
+@pytest.mark.setting("bootstrap.max_size")
 @pytest.mark.parametrize("strategy", ["tarball", "oci"])
 def test_a_bomb_is_stopped_at_its_limit(tmp_path: Path, strategy: str) -> None:
     member = tarfile.TarInfo("zeros")
@@ -169,6 +170,7 @@ def test_a_bomb_is_stopped_at_its_limit(tmp_path: Path, strategy: str) -> None:
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.setting("bootstrap.timeout_sec")
 def test_unpacking_ends_in_time(tmp_path: Path) -> None:
     options = ("--to-command=mkfifo /unpack/never; read forever < /unpack/never",)
     content = io.BytesIO()

@@ -200,6 +200,7 @@ CONFIG = {
 }
 
 
+@pytest.mark.setting("bootstrap.image")
 @pytest.mark.requires("busybox")
 def test_the_image_gives_the_defaults_and_the_file_wins(
     busybox_template: Path, haconiwa: Program, run_dirs: RunDirs, haco_file: Any
@@ -259,6 +260,7 @@ def _port(process: subprocess.Popen[bytes]) -> int:
     raise AssertionError("the registry does not listen")
 
 
+@pytest.mark.setting("bootstrap.tls_verify")
 @pytest.mark.requires("registry")
 def test_an_image_from_a_registry(tmp_path: Path, registry: str) -> None:
     image = write_image(tmp_path / "image", [layer(lower), layer(upper)], {"Cmd": ["/x"]})

@@ -68,6 +68,7 @@ def test_once_changed_and_always(make: Make, web: Path) -> None:
     assert ran(web) == ["once", "changed"]
 
 
+@pytest.mark.setting("provision.environ")
 def test_a_changed_environment_is_a_change(make: Make, web: Path) -> None:
     one = step("changed", "changed", 'echo "$COLOUR" >> /log')
     create(make(one, environ=(("COLOUR", "red"),)), Recorder())
@@ -137,6 +138,7 @@ def source(tmp_path: Path) -> Path:
     return tree
 
 
+@pytest.mark.setting("provision.copy")
 def test_a_directory_is_copied_into_what_is_there(make: Make, web: Path, source: Path) -> None:
     report = Recorder()
     create(make(copying(source, "/etc")), report)
@@ -195,6 +197,7 @@ def test_a_source_that_is_missing_or_odd(make: Make, tmp_path: Path) -> None:
         create(make(copying(tmp_path / "fifo", "/srv")), Recorder())
 
 
+@pytest.mark.setting("provision.share_cache")
 def test_downloads_are_shared(make: Make, web: Path) -> None:
     one = shell_step("test -e /var/cache/apt/archives/seen.deb || touch /var/cache/apt/archives/new.deb")
     create(make(one, shared_caches=("apt",)), Recorder())

@@ -64,6 +64,7 @@ config.network.publish("5350-5355", to="6350-6355", proto="udp")
 """
 
 
+@pytest.mark.setting("network.publish", not_on=["v2"])
 def test_published_ports(host: NetHost, make_box: MakeBox) -> None:
     web, neighbour = make_box("web", PUBLISH), make_box("near")
     serve(host, web)
@@ -104,6 +105,7 @@ def test_no_container_advertises_a_route(host: NetHost, make_box: MakeBox) -> No
     assert host("cat", f"{conf}/all/forwarding", f"{conf}/wan0/accept_ra").split() == ["1", "2"]
 
 
+@pytest.mark.setting("network.hosts", not_on=["v2"])
 def test_names_come_and_go(host: NetHost, make_box: MakeBox) -> None:
     first, second = (
         make_box("first"),
@@ -129,6 +131,7 @@ config.network.search = ["example.org"]
 """
 
 
+@pytest.mark.setting("network.dns", "network.search", not_on=["v2"])
 def test_resolv_conf(make_box: MakeBox) -> None:
     box = make_box("names", RESOLV)
     assert box.sh("cat /etc/resolv.conf; echo x > /etc/resolv.conf", expect=1).splitlines() == [

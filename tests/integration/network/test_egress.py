@@ -68,6 +68,7 @@ def denied(host: NetHost, box: Box) -> list[str]:
     return [event["target"] for event in map(json.loads, lines) if event["event"] == "egress_denied"]
 
 
+@pytest.mark.setting("network.allow_egress", not_on=["v2"])
 def test_allowed_passes_and_denied_is_refused_and_reported(
     host: NetHost, dns: None, make_box: MakeBox, python_box: Box
 ) -> None:

@@ -28,6 +28,20 @@ config.network.add_interface("eth2", macvlan="wan0", container_ip="192.0.2.77/24
 """
 
 
+@pytest.mark.setting(
+    "network.add_interface",
+    "network.bridge_ip",
+    "network.bridge_name",
+    "network.container_ip",
+    "network.download",
+    "network.ipv6",
+    "network.mtu",
+    "network.namespace",
+    "network.netmask",
+    "network.upload",
+    "network.veth_guest",
+    "network.veth_host",
+)
 def test_everything_as_asked(host: NetHost, make_box: MakeBox) -> None:
     box = make_box("all", EVERYTHING)
     box.daemon()
@@ -76,11 +90,13 @@ def test_the_hosts_root_gets_names_too(host: NetHost, make_box: MakeBox) -> None
     assert host("cat", "/etc/hosts", "/etc/resolv.conf") == before
 
 
+@pytest.mark.setting("network.mode")
 def test_none_is_loopback_only(make_box: MakeBox) -> None:
     box = make_box("none", "config.network.mode = 'none'")
     assert box.sh("ls /sys/class/net; ping -c 1 127.0.0.1 | grep -c received").split() == ["lo", "1"]
 
 
+@pytest.mark.setting("network.share", not_on=["v2"])
 def test_a_shared_network(host: NetHost, make_box: MakeBox) -> None:
     web = make_box("web")
     web.daemon("httpd -p 80 -h /www && echo ready && exec sleep 1000")
@@ -150,6 +166,7 @@ def test_a_foreign_bridge_is_used_and_left_alone(host: NetHost, make_box: MakeBo
     host.ip("link delete other0")
 
 
+@pytest.mark.setting("network.cleanup", not_on=["v2"])
 def test_what_stays_on_request(host: NetHost, make_box: MakeBox) -> None:
     box = make_box("kept", "config.network.cleanup = False\nconfig.network.namespace = 'kept'")
     first = box.sh("ip addr show eth0 | grep inet")

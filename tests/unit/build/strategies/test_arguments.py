@@ -94,6 +94,7 @@ def test_debootstrap_leaves_a_release_that_this_machine_has_no_mirror_for_to_the
     assert debootstrap.arguments(job("debootstrap", debian_release="no-such"))[1:] == ["no-such", ROOT]
 
 
+@pytest.mark.setting("bootstrap.tool")
 def test_mmdebstrap_command_line() -> None:
     asked = job("debootstrap", tool="mmdebstrap", arch="arm64", debian_release="x", mirror_url="http://m/debian")
     assert debootstrap.arguments(asked) == [
@@ -118,6 +119,7 @@ def test_git_command_line() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.setting("bootstrap.git_branch", "bootstrap.git_depth", "bootstrap.git_submodules")
 def test_git_branch_depth_and_submodules() -> None:
     asked = job("git", git_url="https://h/x", git_branch="v1", git_depth=1, git_submodules=True)
     line = git.arguments(asked)
