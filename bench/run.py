@@ -135,8 +135,8 @@ def print_table(samples: dict[str, list[Sample]]) -> None:
     notes = {peer.name: peer.note for peer in PEERS}
     limited, plain = samples.get("haconiwa-limited"), samples.get("haconiwa-unconfined")
     if limited and plain:
-        ratio = statistics.median(row.wall_ms / bare.wall_ms for row, bare in zip(limited, plain, strict=True))
-        notes["haconiwa-limited"] += f"; {ratio:.2f} x haconiwa-unconfined"
+        times = statistics.median(row.wall_ms / bare.wall_ms for row, bare in zip(limited, plain, strict=True))
+        notes["haconiwa-limited"] += f"; {times:.2f} x haconiwa-unconfined"
     ours = samples.get("haconiwa", [])
     print(f"{'':12} {'best ms':>8} {'median':>8} {'cpu ms':>8} {'x haconiwa':>11}")
     for name, rows in sorted(samples.items(), key=lambda item: statistics.median(row.wall_ms for row in item[1])):
