@@ -69,6 +69,16 @@ def test_a_long_log_is_put_aside(box: Box) -> None:
     assert len(box.haconiwa("logs", box.name).stdout) == LARGEST + (1 << 20) + 5
 
 
+def test_the_log_of_a_supervisor_is_put_aside_by_a_start(box: Box) -> None:
+    path = log_path(box).with_suffix(".supervisor.log")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"old\n")
+    os.truncate(path, LARGEST + 1)
+    run_to_end(box, "true")
+    assert path.stat().st_size < 4096
+    assert Path(f"{path}.1").stat().st_size == LARGEST + 1
+
+
 def test_the_log_goes_on_without_the_supervisor(box: Box) -> None:
     os.mkfifo(box.root / "tmp" / "go")
     state = box.daemon("echo up; read go </tmp/go; echo later; exec sleep 1000")
@@ -93,3 +103,9 @@ def test_files_of_the_host(box: Box) -> None:
     assert other.read_text() == "error\n"
     box.write('config.command.set_stdout(host_file="/dev/null")\nconfig.command.set_stderr(host_file="/dev/full")')
     run_to_end(box, "echo lost; echo full >&2 || exit 3")
+
+
+def test_each_run_of_a_container_that_is_started_again(box: Box) -> None:
+    box.write(rest='config.restart_policy("on-failure", max_retries=2, backoff_sec=0)')
+    run_to_end(box, "echo run; exit 3")
+    assert log_path(box).read_text() == "run\n" * 3

@@ -58,6 +58,7 @@ def test_all_or_nothing(box: Box) -> None:
     box.stop()
 
 
+@pytest.mark.setting("support_reload")
 def test_what_support_reload_does_not_name(box: Box) -> None:
     needs("memory")
     box.write('config.cgroup["memory.max"] = "64M"\nconfig.support_reload("resource")')

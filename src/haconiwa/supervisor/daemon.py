@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+_LARGEST_LOG = 8 << 20
+
+
 class Report:
     """A pipe from the barn in the background to the caller in the foreground.
 
@@ -68,6 +71,15 @@ def detach() -> bool:
     return False
 
 
+def _put_aside_when_long(path: str) -> None:
+    """Begin anew with a log that an earlier run has made long; while a supervisor runs its log is left alone."""
+    try:
+        if os.stat(path).st_size > _LARGEST_LOG:
+            os.rename(path, f"{path}.1")
+    except FileNotFoundError:
+        pass
+
+
 def log_fds(name: str) -> tuple[int, int]:
     """The log of a daemon's supervisor, for its stdout and stderr.
 
@@ -78,6 +90,7 @@ def log_fds(name: str) -> tuple[int, int]:
     try:
         os.makedirs(log_dir(), mode=0o700, exist_ok=True)  # a container rules the mode of its log: setuid
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        _put_aside_when_long(path)
         fd = os.open(path, flags, 0o600)
     except OSError as error:
         raise HostError(f'cannot open the log "{path}"', why=error.strerror or str(error)) from error
