@@ -88,7 +88,8 @@ def careless() -> None:
     """Make a process what a careless runtime leaves to a container's program."""
     os.setgroups([0, 7])
     os.umask(0o077)
-    resource.setrlimit(resource.RLIMIT_CORE, (resource.getrlimit(resource.RLIMIT_CORE)[1],) * 2)
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
     os.set_inheritable(os.open("/", os.O_RDONLY), True)
