@@ -40,9 +40,14 @@ def cached() -> list[Cached]:
     return sorted([*found, *_packages()], key=lambda entry: -entry.used_at)
 
 
-def unused() -> list[Cached]:
-    """What no root file system lies over, so that it can go; copies whose makers were killed are gone afterwards."""
-    clear_abandoned()
+def unused(*, clear: bool = True) -> list[Cached]:
+    """What no root file system lies over, so that it can go.
+
+    Args:
+        clear: First remove copies whose makers were killed, which nobody can use.
+    """
+    if clear:
+        clear_abandoned()
     return [entry for entry in cached() if not entry.users]
 
 

@@ -43,7 +43,7 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
     require_root("gc")
     for name in orphans():
         output.say(f"{name}: runs without a supervisor and is left alone; haconiwa stop {name} ends it")
-    found = find_leftovers(caches=arguments.all) + (_kept_for_building() if arguments.all else [])
+    found = find_leftovers(caches=arguments.all) + _kept(arguments)
     gone = found if arguments.dry_run else [leftover for leftover in found if _is_removed(leftover)]
     if arguments.json:
         output.result(json.dumps([{"kind": leftover.kind, "name": leftover.name} for leftover in gone], indent=2))
@@ -56,10 +56,14 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
     return 0 if len(gone) == len(found) else EXIT_FAILURE
 
 
-def _kept_for_building() -> list[Leftover]:
+def _kept(arguments: SimpleNamespace) -> list[Leftover]:
+    """What is kept for building and can go, when that is asked for."""
+    if not arguments.all:
+        return []
     from haconiwa.build.cache import remove_cached, unused
 
-    return [Leftover(kind=entry.kind, name=entry.path, remove=partial(remove_cached, entry)) for entry in unused()]
+    entries = unused(clear=not arguments.dry_run)
+    return [Leftover(kind=entry.kind, name=entry.path, remove=partial(remove_cached, entry)) for entry in entries]
 
 
 def _is_removed(leftover: Leftover) -> bool:

@@ -61,6 +61,24 @@ def run_in(root: Path, *command: str) -> str:
     return subprocess.run(["chroot", root, *command], check=True, capture_output=True, text=True).stdout.strip()
 
 
+@pytest.mark.setting("bootstrap.tool")
+@pytest.mark.slow
+@pytest.mark.requires("debootstrap", "mmdebstrap")
+def test_mmdebstrap_once_for_two_containers(run_dirs: RunDirs) -> None:
+    first, second = (
+        container(run_dirs.base / name, "debootstrap", debian_release=RELEASE, mirror_url=mirror(), tool="mmdebstrap")
+        for name in ("one", "two")
+    )
+    create(first, Recorder())
+    report = Recorder()
+    create(second, report)
+    assert report.texts() == [], "nothing is downloaded again"
+    root = run_dirs.base / "two"
+    assert run_in(root, "cat", "/etc/debian_version").startswith("12")
+    assert run_in(root, "dpkg", "--audit") == ""
+    assert sorted(os.listdir(root / "proc")) == []
+
+
 @pytest.mark.setting("bootstrap.variant", "bootstrap.debian_release")
 @pytest.mark.slow
 @pytest.mark.requires("debootstrap")
