@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """\
 Print what happened to containers, oldest first: created, started, ready, unhealthy, healthy, reloaded, hook_failed,
-memory_pressure, oom, pids_max, egress_denied, exited, restarting, failed (a start), adopted, removed. They are kept
+memory_pressure, oom, pids_max, egress_denied, exited, restarting, failed (a start), removed. They are kept
 in a log of bounded size that outlives the containers.
 
 An exit has a reason: exit, signal (with its name, and who sent it where that is known), timeout (it did not heed TERM
