@@ -12,7 +12,8 @@ from tests.integration.test_cgroups import layout, needs
 
 pytestmark = [pytest.mark.requires("root", "busybox"), pytest.mark.setting("add_cgroup_hook")]
 
-FILLS_MEMORY = "head -c 200000000 /dev/zero | tail -c 200000000 >/dev/null"
+FILLS_MEMORY = "(echo 1000 >/proc/self/oom_score_adj; exec tail -c 200000000 </dev/zero >/dev/null)"
+"""In a process that the kernel ends before the shell."""
 
 
 def events(box: Box, kind: str) -> list[dict[str, Any]]:

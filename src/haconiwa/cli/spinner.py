@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from haconiwa.host.sizes import show_duration
@@ -76,22 +76,31 @@ class Spinner:
     @contextmanager
     def out_of_the_way(self) -> Iterator[None]:
         """While something else is printed."""
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGALRM,))
-        try:
+        with _blocked((signal.SIGALRM,)):
             self._erase()
             yield
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def _tick(self, _number: int, _frame: FrameType | None) -> None:
-        if self._text:
-            elapsed_s = time.monotonic() - self._since
-            frame = _FRAMES[int(elapsed_s / _INTERVAL_S) % len(_FRAMES)]
-            with suppress(OSError):  # a terminal that is gone is told by what is printed next
-                self._erase()
-                self._live = self._draw(f"{frame} {self._text.rstrip('.')} {show_duration(elapsed_s)}")
+        if not self._text:
+            return
+        elapsed_s = time.monotonic() - self._since
+        frame = _FRAMES[int(elapsed_s / _INTERVAL_S) % len(_FRAMES)]
+        # an interrupt in the middle would leave a line that nobody knows of, and no cursor
+        with _blocked(signal.valid_signals()), suppress(OSError):  # a terminal that is gone is told by the next print
+            self._erase()
+            self._live = self._draw(f"{frame} {self._text.rstrip('.')} {show_duration(elapsed_s)}")
 
     def _erase(self) -> None:
-        live, self._live = self._live, None
-        if live:
-            live.stop()
+        with _blocked(signal.valid_signals()):
+            live, self._live = self._live, None
+            if live:
+                live.stop()
+
+
+@contextmanager
+def _blocked(signals: Iterable[int]) -> Iterator[None]:
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
