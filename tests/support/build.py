@@ -39,6 +39,9 @@ class Recorder(Report):
     def step(self, text: str) -> None:
         self.told.append(text)
 
+    def aside(self, text: str) -> None:
+        self.told.append(text)
+
     def line(self, prefix: str, text: str) -> None:
         self.on_line(text)
         self.lines.append((prefix, text))

@@ -109,7 +109,7 @@ def keep(key: str, kept: Kept, root: str, report: Report) -> None:
         root: Absolute host path of the root, which nobody changes meanwhile.
         report: Is told what happens.
     """
-    report.step("Keeping a copy for the next container of this recipe...")
+    report.aside("Keeping a copy for the next container of this recipe...")
     try:
         os.makedirs(roots_dir(), 0o700, exist_ok=True)
         clear_abandoned()

@@ -14,6 +14,9 @@ class Report:
     def step(self, text: str) -> None:
         """Something begins, or a remark: ``Creating rootfs of web...``."""
 
+    def aside(self, text: str) -> None:
+        """Something begins that matters only while it goes on: ``Keeping a copy...``."""
+
     def line(self, prefix: str, text: str) -> None:
         """One line of a tool's output, as it comes.
 

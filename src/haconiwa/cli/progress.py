@@ -51,6 +51,12 @@ class Progress(Report):
         if self._spinner:
             self._spinner.show(text)
 
+    def aside(self, text: str) -> None:
+        if self._began is not None:
+            self.step(text)
+        elif self._spinner:
+            self._spinner.show(text)
+
     def line(self, prefix: str, text: str) -> None:
         self._say(prefixed(prefix, text))
 
