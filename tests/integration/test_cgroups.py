@@ -286,7 +286,7 @@ def change(base):
     print("frozen", cg["cgroup.freeze"], cg["freezer.state"] in ("FROZEN", "FREEZING"))
     cg["freezer.state"] = "THAWED"
     print("thawed", cg["cgroup.freeze"], cg["freezer.state"])
-    print("paths", all(path.endswith("/haconiwa/" + base.name) for path in cg.paths), len(cg.paths) > 0)
+    print("paths", all(path.endswith("/" + base.name) for path in cg.paths), len(cg.paths) > 0)
     for key, value in (("memory.max", "1GB"), ("memory.max", None), ("cgroup.freeze", 7)):
         try:
             cg[key] = value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -114,7 +115,13 @@ class Program:
             encoding="utf-8",
             dimensions=(rows, columns),
             env=self.environ({"TERM": "xterm", **(environ or {})}),
+            preexec_fn=_hear_interrupts,
         )
+
+
+def _hear_interrupts() -> None:
+    """As on every terminal: a shell that runs the tests in its background has them ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def find_program(name: str, module: str, directory: str) -> str:
