@@ -16,7 +16,6 @@ from typing import Any
 
 import pexpect
 
-from haconiwa.host.paths import cgroup_parent
 from tests.support.program import Program
 
 DEADLINE_S = 20.0
@@ -154,7 +153,7 @@ class Box:
         """Its control groups that exist."""
         found = []
         for parent, folders, _files in os.walk("/sys/fs/cgroup"):
-            if parent.endswith(f"/{cgroup_parent()}/{self.name}"):
+            if parent.endswith(f"/haconiwa/{self.name}"):
                 found.append(parent)
             if parent.count("/") > 6:
                 folders.clear()

@@ -13,7 +13,6 @@ import pexpect
 import pytest
 
 from haconiwa.host.cgroups import hierarchies
-from haconiwa.host.paths import cgroup_parent
 from tests.integration.box import NAMESPACES, Box
 
 pytestmark = pytest.mark.requires("root", "busybox")
@@ -134,7 +133,7 @@ def test_processes_are_limited_from_the_first_on_and_by_attach_too(box: Box) -> 
         inside = Path(f"/proc/{box.state()['init']['pid']}/cgroup").read_text()
         attached = box.attach("cat", "/proc/self/cgroup").stdout
         assert attached == inside
-        assert f"/{cgroup_parent()}/{box.name}" in attached
+        assert f"/haconiwa/{box.name}" in attached
         too_many = "sleep 9 & sleep 9 & sleep 9 & wait"
         assert "Resource temporarily unavailable" in box.attach("/bin/sh", "-c", too_many, expect=None).stderr
     finally:
@@ -218,7 +217,7 @@ def test_only_the_groups_that_are_needed(box: Box) -> None:
 @pytest.mark.setting("cgroup_name")
 def test_another_name_for_the_groups(box: Box) -> None:
     box.write(f"config.cgroup_name = '{box.name}-other'")
-    assert f"/{cgroup_parent()}/{box.name}-other\n" in box.sh("cat /proc/self/cgroup")
+    assert f"/haconiwa/{box.name}-other\n" in box.sh("cat /proc/self/cgroup")
     box.nothing_left()
 
 
@@ -286,7 +285,7 @@ def change(base):
     print("frozen", cg["cgroup.freeze"], cg["freezer.state"] in ("FROZEN", "FREEZING"))
     cg["freezer.state"] = "THAWED"
     print("thawed", cg["cgroup.freeze"], cg["freezer.state"])
-    print("paths", all(path.endswith("/" + base.name) for path in cg.paths), len(cg.paths) > 0)
+    print("paths", all(path.endswith("/haconiwa/" + base.name) for path in cg.paths), len(cg.paths) > 0)
     for key, value in (("memory.max", "1GB"), ("memory.max", None), ("cgroup.freeze", 7)):
         try:
             cg[key] = value
@@ -436,7 +435,7 @@ def test_a_terminal_works_under_the_rules(box: Box, haconiwa_pty: Callable[..., 
 def test_the_hosts_root_has_no_rules(box: Box) -> None:
     box.write(root=None, independent=(), namespaces=tuple(name for name in NAMESPACES if name != "mount"))
     groups = box.sh("cat /proc/self/cgroup")
-    assert not re.search(rf"devices[^:]*:/{cgroup_parent()}/{box.name}", groups)
+    assert not re.search(rf"devices[^:]*:/haconiwa/{box.name}", groups)
 
 
 @pytest.mark.requires("cgroup1")
@@ -451,8 +450,8 @@ def test_a_machine_with_v1_alone(box: Box) -> None:
         env=box.haconiwa.environ(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert f"freezer:/{cgroup_parent()}/{box.name}" in done.stdout
-    assert f"0::/{cgroup_parent()}/{box.name}" not in done.stdout
+    assert f"freezer:/haconiwa/{box.name}" in done.stdout
+    assert f"0::/haconiwa/{box.name}" not in done.stdout
     assert "memory.max = 67108864" in done.stderr
     box.nothing_left()
 
@@ -478,7 +477,7 @@ def test_inside_a_delegated_group_that_has_processes(box: Box) -> None:
             env=box.haconiwa.environ(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-        assert done.stdout == f"0::/{cgroup_parent()}/{box.name}\n"
+        assert done.stdout == f"0::/haconiwa/{box.name}\n"
         assert "memory.max = 67108864" in done.stderr
         assert sorted(path.name for path in group.iterdir() if path.is_dir()) == ["haconiwa-host"]
     finally:

@@ -18,7 +18,6 @@ from pathlib import Path
 
 import pytest
 
-from haconiwa.host.paths import cgroup_parent
 from haconiwa.kernel.capabilities import to_mask
 from haconiwa.kernel.syscall_tables import ABIS
 from haconiwa.spec.model import DEFAULT_CAPABILITIES
@@ -44,7 +43,7 @@ def facts() -> str:
         "numbers": {name: NUMBERS[name] for name in CALLS},
         "keyring": ctypes.CDLL(None).syscall(keyctl, 0, ctypes.c_long(-3), 0),
         "hostname": os.uname().nodename,
-        "group": f"/{cgroup_parent()}/{NAME}",
+        "group": f"/haconiwa/{NAME}",
         "capabilities": to_mask(DEFAULT_CAPABILITIES),
     })  # fmt: skip
 

@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 import pytest
 
-from haconiwa.host.paths import cgroup_parent
 from haconiwa.kernel.capabilities import to_mask
 from haconiwa.spec.model import DEFAULT_CAPABILITIES
 from tests.integration.box import NAMESPACES, Box
@@ -190,7 +189,7 @@ def test_cgroup_namespace_is_rooted_at_the_containers_group(box: Box) -> None:
 
 
 def test_process_is_in_its_group(box: Box) -> None:
-    assert any(line.endswith(f"/{cgroup_parent()}/{box.name}") for line in box.sh("cat /proc/self/cgroup").splitlines())
+    assert any(line.endswith(f"/haconiwa/{box.name}") for line in box.sh("cat /proc/self/cgroup").splitlines())
 
 
 # ---------------------------------------------------------------------------------------------------- what it is given

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from haconiwa.host.paths import cgroup_parent
 from tests.integration.box import Box, finish
 from tests.support.requirements import cgroup2_mounts
 
@@ -49,7 +48,7 @@ def test_a_delegated_group_holds_the_containers(box: Box) -> None:
     argv = ["sh", "-c", join, "sh", box.haconiwa.path, "start", str(box.file), "--", "/bin/cat", "/proc/self/cgroup"]
     try:
         done = subprocess.run(argv, env=box.haconiwa.environ(), capture_output=True, text=True, check=True, timeout=30)
-        assert f"/{service.name}/{cgroup_parent()}/{box.name}\n" in done.stdout
+        assert f"/{service.name}/haconiwa/{box.name}\n" in done.stdout
         box.nothing_left()
     finally:
         for folder, _folders, _files in os.walk(service, topdown=False):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 
-from haconiwa.host.paths import cgroup_parent
 from haconiwa.kernel.files import CGROUP2_SUPER_MAGIC, CGROUP_SUPER_MAGIC, fstatfs
 from haconiwa.spec.record import Record, replace
 
@@ -36,8 +35,11 @@ class Hierarchy(Record):
 
     def group(self, name: str) -> str:
         """Absolute path of a container's group."""
-        return f"{self.base or self.mount_point}/{cgroup_parent()}/{name}"
+        return f"{self.base or self.mount_point}/{PARENT_GROUP}/{name}"
 
+
+PARENT_GROUP = "haconiwa"
+"""The group that holds those of all containers."""
 
 _MAGIC = {1: CGROUP_SUPER_MAGIC, 2: CGROUP2_SUPER_MAGIC}
 _V1_CONTROLLERS = frozenset(

@@ -10,11 +10,6 @@ def run_dir() -> str:
     return os.environ.get("HACONIWA_RUN_DIR", "/run/haconiwa")
 
 
-def cgroup_parent() -> str:
-    """Name of the control group that holds those of all containers, in every hierarchy: haconiwa."""
-    return os.environ.get("HACONIWA_CGROUP", "haconiwa")
-
-
 def network_dir() -> str:
     """Folder of what containers have leased: addresses, bridges, ports. No container can have its name."""
     return os.path.join(run_dir(), ".network")

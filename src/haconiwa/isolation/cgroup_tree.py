@@ -6,7 +6,7 @@ import errno
 import os
 
 from haconiwa.errors import ContainerError, describe_errno
-from haconiwa.host.paths import cgroup_parent
+from haconiwa.host.cgroups import PARENT_GROUP
 from haconiwa.isolation.groups import read_group_file, write_group_file
 
 LEAF_GROUP = "haconiwa-host"
@@ -62,7 +62,7 @@ def _empty(folder: str) -> bool:
     Returns:
         Whether there were any that could be moved. One of another pid namespace shows as 0, which would move us.
     """
-    if os.path.basename(folder) == cgroup_parent():
+    if os.path.basename(folder) == PARENT_GROUP:
         return False
     pids = [pid for pid in read_group_file(f"{folder}/cgroup.procs").split() if pid != "0"]
     leaf = f"{folder}/{LEAF_GROUP}"

@@ -22,11 +22,6 @@ V1 = """\
 HYBRID = V1 + "35 30 0:32 / /sys/fs/cgroup/unified rw shared:14 - cgroup2 cgroup2 rw\n"
 
 
-def test_the_parent_group_can_be_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HACONIWA_CGROUP", "others")
-    assert tracking_path(V2) == "/sys/fs/cgroup/others/web"
-
-
 def test_v2_alone() -> None:
     assert parse_hierarchies(V2) == (Hierarchy(version=2, mount_point="/sys/fs/cgroup"),)
     assert tracking_path(V2) == "/sys/fs/cgroup/haconiwa/web"
