@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 SIGNAL_BASE = 128
 _FD_SIZE = 4
+_MESSAGE = MESSAGE_SIZE, CMSG_SPACE(_FD_SIZE), MSG_CMSG_CLOEXEC
+_GONE = b"?"
+"""For the message of a process that ended in the middle of the conversation."""
 
 
 class StartInterrupted(ContainerError):
@@ -88,7 +91,7 @@ class Container:
                 on_cloned()
             self._run_steps_beside_child()
             self._expect(READY, wake_fd, is_interrupted)
-            os.write(self.site.channel_fd, EXECUTE)
+            self._release()
             self._expect(b"", wake_fd, is_interrupted)
         except BaseException:
             self._give_up()
@@ -163,14 +166,25 @@ class Container:
             message = self._next_message(wake_fd, is_interrupted)
         self._raise_failure(message)
         if message != expected:
-            self.reap()
-            starved = oom_kills(self.site.cgroup_paths) > 0
-            raise ContainerError(
-                "the container's process died before its program ran",
-                why=f"{self.describe_exit()}{', since it may not use more memory' if starved else ''}",
-                subject=self.spec.name,
-                hint="its memory limit leaves no room for a start: raise it" if starved else "",
-            )
+            raise self._early_death()
+
+    def _release(self) -> None:
+        """Let the program run, now that all is ready and recorded."""
+        try:
+            os.write(self.site.channel_fd, EXECUTE)
+        except BrokenPipeError:
+            raise self._early_death() from None
+
+    def _early_death(self) -> ContainerError:
+        """What to say of a process that has ended, or is about to, before its program ran."""
+        self.reap()
+        starved = oom_kills(self.site.cgroup_paths) > 0
+        return ContainerError(
+            "the container's process died before its program ran",
+            why=f"{self.describe_exit()}{', since it may not use more memory' if starved else ''}",
+            subject=self.spec.name,
+            hint="its memory limit leaves no room for a start: raise it" if starved else "",
+        )
 
     def _next_message(self, wake_fd: int, is_interrupted: Callable[[], bool] | None) -> bytes:
         poll = select.poll()
@@ -181,7 +195,10 @@ class Container:
             if is_interrupted is None or is_interrupted():
                 raise StartInterrupted("the start was interrupted", subject=self.spec.name)
         assert self._channel is not None  # noqa: S101 - its descriptor is what was polled
-        message, passed, _flags, _address = self._channel.recvmsg(MESSAGE_SIZE, CMSG_SPACE(_FD_SIZE), MSG_CMSG_CLOEXEC)
+        try:
+            message, passed, _flags, _address = self._channel.recvmsg(*_MESSAGE)
+        except ConnectionResetError:  # it ended without reading what it was told; what it said is still there
+            return self._channel.recv(MESSAGE_SIZE) or _GONE
         for _level, _kind, fd_bytes in passed:
             self.site.listener_fd = int.from_bytes(fd_bytes[:_FD_SIZE], sys.byteorder)
         return message
