@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from haconiwa.kernel.errors import SyscallError
 from haconiwa.kernel.namespaces import CLONE
+from haconiwa.kernel.netfilter import has_element
 from haconiwa.kernel.network import interface_address, interface_exists, interface_mtu, set_interface_up
 from haconiwa.kernel.nflog import PacketLog, payloads
 from tests.support.child import in_child
@@ -66,3 +67,18 @@ def test_logged_packets_arrive() -> None:
 @given(st.binary(max_size=200))
 def test_anything_is_taken_apart(data: bytes) -> None:
     assert all(isinstance(packet, bytes) for packet in payloads(data))
+
+
+@pytest.mark.requires("root", "netns", "nft")
+def test_an_element_of_a_set() -> None:
+    def check() -> None:
+        assert not has_element("t", "names", b"br0".ljust(16, b"\0"))
+        rules = 'table inet t { set names { type ifname; }; }\nadd element inet t names { "br0" }\n'
+        subprocess.run(["nft", "-f", "-"], input=rules, text=True, check=True)
+        assert has_element("t", "names", b"br0".ljust(16, b"\0"))
+        assert not has_element("t", "names", b"br1".ljust(16, b"\0"))
+        assert not has_element("t", "names", b"br0")
+        assert not has_element("t", "others", b"br0".ljust(16, b"\0"))
+        assert not has_element("other", "names", b"br0".ljust(16, b"\0"))
+
+    in_child(check, unshared=CLONE.NEWNET)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from haconiwa.errors import HostError
 from haconiwa.host.tools import Tool, ToolFailed, run_tool
 from haconiwa.isolation.net.store import Store
+from haconiwa.kernel.netfilter import has_element
 from haconiwa.spec.addresses import format_network, parse_network
 
 TYPE_CHECKING = False
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from haconiwa.isolation.net.store import Bridge, Lease
     from haconiwa.spec.network import Interface, PublishSpec
 
-TABLE = "inet haconiwa"
+_NAME = "haconiwa"
+TABLE = f"inet {_NAME}"
 
 RULES = """\
 table inet haconiwa {
@@ -62,6 +64,7 @@ table inet haconiwa {
 }
 """
 
+_IFNAMSIZ = 16
 _ANY = {4: "0.0.0.0/0", 6: "::/0"}
 
 
@@ -118,7 +121,8 @@ class Connecting:
     """
 
     def __init__(self, bridges: Iterable[Bridge], lease: Lease) -> None:
-        known = [element for bridge in bridges for element in bridge_elements(bridge)]
+        missing = [bridge for bridge in bridges if not _is_known(bridge)]
+        known = [element for bridge in missing for element in bridge_elements(bridge)]
         self._text = add_text(known) + add_text(lease.published, "create")
         self._tool = self._begin() if self._text else None
 
@@ -154,6 +158,11 @@ class Connecting:
                 tool.finish()
             except ToolFailed:
                 pass
+
+
+def _is_known(bridge: Bridge) -> bool:
+    """Whether the table has all of a bridge's elements: they come and go together."""
+    return has_element(_NAME, "bridges", bridge.name.encode().ljust(_IFNAMSIZ, b"\0"))
 
 
 def _has_table() -> bool:
