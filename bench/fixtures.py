@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from collections.abc import Iterable
 
+from bench.oci_filter import oci_filter
 from tests.support.rootfs import make_busybox_root
 
 TREE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -65,6 +66,7 @@ class Fixtures:
         limited_haco: The same with limits of five controllers.
         network_haco: The same container on a bridge.
         bundle: The OCI bundle.
+        filtered_bundle: The same with our default seccomp profile.
         lxc_config: The configuration file of LXC.
         lxc_path: A directory for its state.
     """
@@ -83,10 +85,11 @@ class Fixtures:
         self.lxc_config = self._write("lxc.conf", _LXC.format(root=self.root))
         self.lxc_path = os.path.join(base, "lxc")
         self.bundle = os.path.join(base, "bundle")
+        self.filtered_bundle = os.path.join(base, "filtered-bundle")
         os.mkdir(self.lxc_path)
 
     def make_bundle(self, runtime: str) -> None:
-        """Write the bundle: what `spec` of an OCI runtime gives, with our root, and a cgroup namespace as well."""
+        """Write the bundles: what `spec` of an OCI runtime gives, with our root, and a cgroup namespace as well."""
         os.mkdir(self.bundle)
         subprocess.run([runtime, "spec"], check=True, cwd=self.bundle)
         with open(os.path.join(self.bundle, "config.json"), encoding="utf-8") as file:
@@ -97,6 +100,9 @@ class Fixtures:
         types = {namespace["type"] for namespace in config["linux"]["namespaces"]}
         config["linux"]["namespaces"] += [{"type": kind} for kind in _absent(types, ("cgroup", "network"))]
         self._write("bundle/config.json", json.dumps(config))
+        os.mkdir(self.filtered_bundle)
+        config["linux"]["seccomp"] = oci_filter()
+        self._write("filtered-bundle/config.json", json.dumps(config))
 
     def make_bridge(self) -> None:
         """Make the bridge that the containers with a network are connected to."""

@@ -51,8 +51,20 @@ PEERS = (
         lambda f, _: [f.haconiwa, "start", f.network_haco, "--", "/bin/true"],
         "on a bridge that is there, with addresses, names and translation",
     ),
-    Peer("runc", "runc", lambda f, name: ["runc", "run", "--bundle", f.bundle, name]),
-    Peer("crun", "crun", lambda f, name: ["crun", "run", "--bundle", f.bundle, name]),
+    Peer("runc", "runc", lambda f, name: ["runc", "run", "--bundle", f.bundle, name], "without seccomp filters"),
+    Peer(
+        "runc-filtered",
+        "runc",
+        lambda f, name: ["runc", "run", "--bundle", f.filtered_bundle, name],
+        "with the same seccomp profile as haconiwa",
+    ),
+    Peer("crun", "crun", lambda f, name: ["crun", "run", "--bundle", f.bundle, name], "without seccomp filters"),
+    Peer(
+        "crun-filtered",
+        "crun",
+        lambda f, name: ["crun", "run", "--bundle", f.filtered_bundle, name],
+        "with the same seccomp profile as haconiwa",
+    ),
     Peer(
         "lxc-execute",
         "lxc-execute",

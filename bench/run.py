@@ -21,7 +21,8 @@ import tempfile
 import time
 from typing import NamedTuple
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+TREE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path[:0] = [TREE, os.path.join(TREE, "src")]
 sys.dont_write_bytecode = True
 
 from bench.fixtures import Fixtures  # noqa: E402

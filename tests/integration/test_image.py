@@ -59,6 +59,28 @@ def test_the_first_start_writes_it_and_the_next_one_uses_it(copy: Copy) -> None:
     assert copy.uses_image()
 
 
+def test_the_second_start_writes_what_it_has_learned_and_the_third_nothing(copy: Copy) -> None:
+    files = []
+    for _ in range(3):
+        copy.uses_image()
+        files.append((copy.image.stat().st_ino, copy.image.read_bytes()))
+    first, second, third = files
+    assert first != second
+    assert second == third
+
+
+def test_functions_that_starts_do_not_call_are_there_when_they_are_called(copy: Copy) -> None:
+    for _ in range(2):
+        copy.uses_image()
+    ran = subprocess.run(
+        copy.argv("-B", "--debug", "start", str(copy.haco_file), "--", "/bin/nothing"),
+        check=False, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert ran.returncode == 127
+    assert 'cannot execute "/bin/nothing"' in ran.stderr
+    assert "pivot into the root file system" in ran.stderr  # descriptions, which no quiet start makes
+
+
 def test_what_one_start_does_not_need_is_in_it_too(copy: Copy) -> None:
     copy.uses_image()
     run = subprocess.run(copy.argv("-v", "version"), check=True, capture_output=True, text=True, timeout=60)
@@ -92,7 +114,8 @@ def test_a_source_only_some_commands_need_may_change(copy: Copy) -> None:
 
 
 def test_a_removed_image_is_missed_by_nobody(copy: Copy) -> None:
-    copy.uses_image()
+    for _ in range(2):
+        copy.uses_image()
     remove = f"import os\nif os.path.exists({str(copy.image)!r}): os.unlink({str(copy.image)!r})\n"
     copy.haco_file.write_text(remove + copy.haco_file.read_text())
     assert copy.uses_image()

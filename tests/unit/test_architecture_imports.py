@@ -19,7 +19,7 @@ HEAVY = frozenset({
 LOADED_BY_A_START = frozenset(
     """
     __future__ __haco__ __main__ _abc _codecs _collections_abc _ctypes _frozen_importlib _frozen_importlib_external
-    _heapq _imp _io _signal _socket _stat _struct _thread _warnings _weakref abc binascii builtins codecs
+    _functools _heapq _imp _io _signal _socket _stat _struct _thread _warnings _weakref abc binascii builtins codecs
     encodings encodings.aliases encodings.utf_8 errno fcntl gc genericpath heapq io itertools marshal os
     os.path posix posixpath select stat struct sys time types zipimport
     """.split()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from haconiwa.dsl.functions import FunctionType
 from haconiwa.dsl.place import here
 from haconiwa.errors import ConfigError, Problem, Where
+from haconiwa.image import Deferred
 from haconiwa.spec.values import Refused
 
 TYPE_CHECKING = False
@@ -63,7 +64,7 @@ class Node:
     def __init_subclass__(cls) -> None:
         # Python's own messages about wrong arguments shall name the setting, not the class that has it.
         for name, member in vars(cls).items():
-            if isinstance(member, FunctionType):
+            if isinstance(member, (FunctionType, Deferred)):
                 member.__qualname__ = f"{cls._section}.{name}" if cls._section else name
 
     def _dotted(self, name: str) -> str:

@@ -24,7 +24,9 @@ def here() -> Where:
         ours = module_of(frame)
         if ours is None:
             _add_line(lines, frame.f_code, frame.f_lineno)
-        elif not ours.startswith(("haconiwa.dsl.", "haconiwa.spec.")) or ours == "haconiwa.dsl.execute":
+        elif (
+            not ours.startswith(("haconiwa.dsl.", "haconiwa.spec.", "haconiwa.image")) or ours == "haconiwa.dsl.execute"
+        ):
             break  # whoever loads the file, or runs a hook, is no part of the way
         frame = frame.f_back
     return _where(lines)

@@ -74,6 +74,8 @@ class Claim:
     def __init__(self, name: str) -> None:
         self.name = name
         self.folder = os.path.join(run_dir(), name)
+        self._config: Mapping[str, Any] = {}
+        self._config_text = "{}"
         self._lock_fd = _lock(self.folder, name)
         self.stale = self._take_over()
 
@@ -97,8 +99,11 @@ class Claim:
         return stale
 
     def record(self, state: State) -> None:
-        """Write the state for others to read."""
-        write_beside(os.path.join(self.folder, "state.json"), to_json(to_plain(state)))
+        """Write the state for others to read; the configuration, most of the text, is made into one only once."""
+        if state.config is not self._config:
+            self._config, self._config_text = state.config, to_json(state.config)
+        head = to_json({key: to_plain(getattr(state, key)) for key in state._fields if key != "config"})
+        write_beside(os.path.join(self.folder, "state.json"), f'{head[:-1]}, "config": {self._config_text}}}')
 
     def release(self) -> None:
         """Forget the container: its directory goes, and with it the lock."""

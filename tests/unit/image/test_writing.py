@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from haconiwa.image import compile_bare
+from haconiwa.image.writing import compile_bare
 
 SOURCE = '''\
 """What the module does."""
