@@ -76,6 +76,15 @@ def test_no_more_processes(box: Box) -> None:
     assert events(box, "pids_max")
 
 
+def test_no_more_processes_is_told_while_it_runs(box: Box) -> None:
+    needs("pids")
+    box.write(
+        'config.cgroup["pids.max"] = 3',
+        'config.add_cgroup_hook(lambda base: base.kill("KILL"), type="pids_max")',
+    )
+    box.run("/bin/sh", "-c", "(sleep 1000 & sleep 1000 & sleep 1000); exec sleep 1000", expect=137)
+
+
 def test_pressure(box: Box) -> None:
     needs("memory")
     limits = 'config.cgroup["memory.max"] = "48M"\nconfig.cgroup["memory.swap.max"] = 0'

@@ -1,7 +1,8 @@
 """Events of a container's groups: memory pressure, memory used up, the limit of processes reached.
 
 v1 tells of memory through an eventfd that is registered with the group; everything else is a file that poll(2) finds
-changed (POLLPRI), and a counter in it. Both exist before the container's process does, so that nothing is missed.
+changed (POLLPRI), and a counter in it. Of v1's limit of processes kernels since 6.11 count but tell nobody, so that it
+takes looking again and again. All of these exist before the container's process does, so that nothing is missed.
 See: the kernel's admin-guide/cgroup-v1/memory.rst, cgroup-v2.rst and accounting/psi.rst.
 """
 
@@ -28,6 +29,7 @@ PRESSURE_STALLS = {
 """What v2 takes for the levels of v1: microseconds that some or all processes waited for memory within a second."""
 
 _LARGEST = 4096
+_LOOK_EVERY_S = 0.05
 
 
 class Source:
@@ -36,9 +38,11 @@ class Source:
     Attributes:
         fd: To be waited on.
         by_priority: It shows as POLLPRI instead of POLLIN.
+        look_every_s: How often to look whether it shows or not; None where that is needless.
     """
 
     by_priority = True
+    look_every_s: float | None = None
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
@@ -132,7 +136,9 @@ class WatchGroup(Step):
 
     def _open(self) -> Source:
         if self.hook.type == "pids_max":
-            return Counter(f"{self.group}/pids.events", "max")
+            counter = Counter(f"{self.group}/pids.events", "max")
+            counter.look_every_s = _LOOK_EVERY_S if self.version == 1 else None
+            return counter
         if self.version == 1:
             name = "memory.oom_control" if self.hook.type == "oom" else "memory.pressure_level"
             return Notifications(self.group, name, self.hook.level)
@@ -149,6 +155,11 @@ class WatchGroup(Step):
             return "the kernel must be built with PSI and started with psi=1"
         return "this kernel does not tell of it" if number == errno.ENOENT else ""
 
+    @property
+    def has_group(self) -> bool:
+        """Whether the group is there already, with what this takes."""
+        return os.path.exists(f"{self.group}/{_controller(self.hook)}.events" if self.version == 2 else self.group)
+
 
 def plan(
     hooks: tuple[CgroupHookSpec, ...], name: str, found: tuple[Hierarchy, ...], needed: dict[Hierarchy, set[str]]
@@ -161,7 +172,7 @@ def plan(
     steps: list[Step] = []
     problems = []
     for hook in hooks:
-        controller = "pids" if hook.type == "pids_max" else "memory"
+        controller = _controller(hook)
         home = next((hierarchy for hierarchy in found if controller in hierarchy.controllers), None)
         if home is None:
             what = f'add_cgroup_hook: this host has no controller "{controller}"'
@@ -174,3 +185,17 @@ def plan(
     if problems:
         raise ConfigError(problems)
     return steps
+
+
+def plan_again(hooks: tuple[CgroupHookSpec, ...], name: str, found: tuple[Hierarchy, ...]) -> list[WatchGroup]:
+    """Steps that begin to watch the groups of a container that runs; none for hooks that would take another group.
+
+    Raises:
+        ConfigError: The host has no such controller.
+    """
+    steps = [step for step in plan(hooks, name, found, {}) if isinstance(step, WatchGroup)]
+    return [step for step in steps if step.has_group]
+
+
+def _controller(hook: CgroupHookSpec) -> str:
+    return "pids" if hook.type == "pids_max" else "memory"

@@ -8,6 +8,7 @@ from haconiwa.lifecycle.hooks import call_function, function_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from haconiwa.host.loop import Timer
     from haconiwa.isolation.cgroup_events import Source
     from haconiwa.spec.supervision import CgroupHookSpec
     from haconiwa.supervisor.supervisor import Supervisor
@@ -20,12 +21,24 @@ class CgroupHook:
         self._spec = spec
         self._source = source
         self._supervisor = supervisor
+        self._timer: Timer | None = None
+        self._plan_look()
         supervisor.loop.watch(
             source.fd, lambda _events: self._look(told=True), PRIORITY if source.by_priority else READABLE
         )
 
+    def _plan_look(self) -> None:
+        if self._source.look_every_s is not None:
+            self._timer = self._supervisor.loop.call_after(self._source.look_every_s, self._look_unasked)
+
+    def _look_unasked(self) -> None:
+        self._look(told=False)
+        self._plan_look()
+
     def cancel(self) -> None:
         """The container has ended: call once more for what was not told yet, and then no more."""
+        if self._timer is not None:
+            self._timer.cancel()
         self._supervisor.loop.unwatch(self._source.fd)
         self._look(told=False)
 
