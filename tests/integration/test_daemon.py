@@ -318,7 +318,7 @@ def test_start_over_an_orphan_is_refused(box: Box, orphan: Watched) -> None:
     result = box.run("true", expect=125)
     assert result.stderr.splitlines()[:2] == [
         f"error: {box.name}: cannot start: its program still runs as pid {orphan.pid} though its supervisor is gone",
-        f"  hint: run haconiwa stop {box.name} first",
+        f"  hint: run haconiwa start --adopt {box.file}, or haconiwa stop {box.name} first",
     ]
     assert not orphan.ended(0)
     assert box.status() == "orphaned"

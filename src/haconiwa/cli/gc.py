@@ -42,7 +42,7 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
     """Find, remove, tell."""
     require_root("gc")
     for name in orphans():
-        output.say(f"{name}: runs without a supervisor and is left alone; haconiwa stop {name} ends it")
+        output.say(f"{name}: runs without a supervisor and is left alone: haconiwa start --adopt or stop {name}")
     found = find_leftovers(caches=arguments.all) + _kept(arguments)
     gone = found if arguments.dry_run else [leftover for leftover in found if _is_removed(leftover)]
     if arguments.json:

@@ -22,8 +22,8 @@ DESCRIPTION = """\
 List containers, oldest first.
 
 The status is creating, created, running, stopped (its supervisor was killed and could not clean up; any command on it
-does) or orphaned (its supervisor was killed, its program runs on: stop, kill and attach work). The pids are the
-host's."""
+does) or orphaned (its supervisor was killed, its program runs on: stop, kill and attach work, and start --adopt). The
+pids are the host's."""
 EPILOG = """\
 examples:
   haconiwa ps

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import json
-
 from haconiwa.cli.privilege import require_root
 from haconiwa.cli.stop import report_all
 from haconiwa.cli.targets import add_target, add_target_pid, find
 from haconiwa.dsl.load import load_file
 from haconiwa.errors import ContainerError, printable
 from haconiwa.lifecycle.ask import ask
-from haconiwa.lifecycle.reload import FEATURES, differences, reload_data
+from haconiwa.lifecycle.reload import differences, other_differences, reload_data
 from haconiwa.lifecycle.state import live_status
-from haconiwa.spec.record import to_plain
 from haconiwa.supervisor.caller import check_caller
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import SimpleNamespace
-    from typing import Any
 
     from haconiwa.cli.arguments import Parser
     from haconiwa.cli.output import Output
     from haconiwa.lifecycle.state import State
-    from haconiwa.spec.model import BarnSpec, ContainerSpec
+    from haconiwa.spec.model import BarnSpec
 
 DESCRIPTION = """\
 Execute the haco file again, under the same checks as a start, and give its running containers the resource limits and
@@ -37,9 +33,6 @@ examples:
   haconiwa reload web.haco
   haconiwa reload web                   by the container's name
   haconiwa reload -n child-1 barn.haco  one of a file's containers"""
-
-_IGNORED = frozenset({"init_command", "name", "sources", *FEATURES.values()})
-"""Fields that differ for other reasons: the command line of the start may have had another command."""
 
 
 def add_arguments(parser: Parser) -> None:
@@ -75,23 +68,8 @@ def _reload(state: State, file: BarnSpec, output: Output) -> None:
     changes = [line for lines in differences(state.config, data).values() for line in lines]
     for line in changes:
         output.result(printable(f"{state.name}: {line}"))
-    ignored = _other_changes(state, spec)
+    ignored = other_differences(state.config, spec)
     if ignored:
         output.say(f"{state.name}: only a start takes over what has changed in {', '.join(ignored)}")
     ask(state.name, {"do": "reload", "data": data})
     output.say(f"{state.name}: reloaded" if changes else f"{state.name}: no limit has changed")
-
-
-def _other_changes(state: State, spec: ContainerSpec) -> list[str]:
-    """The settings that differ and that a reload leaves alone, wherever in the file they are made."""
-    new = _without_places(json.loads(json.dumps(to_plain(spec))))
-    old = _without_places(state.config)
-    return sorted(key for key in {*new, *old} if key not in _IGNORED and new.get(key) != old.get(key))
-
-
-def _without_places(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_places(item) for key, item in value.items() if key != "where"}
-    if isinstance(value, list):
-        return [_without_places(item) for item in value]
-    return value

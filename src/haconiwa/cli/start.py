@@ -32,7 +32,8 @@ examples:
   haconiwa start web.haco                       run it
   haconiwa start web.haco -- /bin/sh -c 'id'    run something else in it
   haconiwa start -D web.haco                    run it in the background
-  haconiwa start --ephemeral web.haco           and keep nothing of what it does to its root"""
+  haconiwa start --ephemeral web.haco           and keep nothing of what it does to its root
+  haconiwa start --adopt web.haco               look after it again, once its supervisor was killed"""
 TAKES_COMMAND = True
 
 
@@ -45,12 +46,17 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("-b", "--bootstrap", action="store_true", help="create the root file system first")
     parser.add_argument("-N", "--no-provision", action="store_true", help="with -b: bootstrap only")
     parser.add_argument("-n", "--name", help="only this container of the file")
+    parser.add_argument(
+        "--adopt", action="store_true", help="look after what runs without its supervisor; start nothing"
+    )
     parser.add_argument("--ephemeral", action="store_true", help="throw away what changes in the root file system")
 
 
 def run(arguments: SimpleNamespace, output: Output) -> int:
     """Start, and in the foreground wait for the end."""
     spec = select(load_file(arguments.file), arguments.name)
+    if arguments.adopt:
+        return _adopt(spec, arguments, output)
     if arguments.bootstrap:
         require_root("start")
         spec = _created(spec, arguments, output)
@@ -60,7 +66,13 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
     if arguments.daemon or arguments.no_daemon:
         spec = replace(spec, daemonize=arguments.daemon)
     require_root("start")
-    options = BarnOptions(
+    status = run_barn(spec, _options(spec, arguments))
+    keep_image()
+    return status
+
+
+def _options(spec: BarnSpec, arguments: SimpleNamespace) -> BarnOptions:
+    return BarnOptions(
         terminal=os.isatty(0) and os.isatty(1),
         message_fd=message_fd(),
         quiet=arguments.quiet,
@@ -68,9 +80,20 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
         load=lambda: load_file(spec.file),
         wait_ready=arguments.wait_ready,
     )
-    status = run_barn(spec, options)
-    keep_image()
-    return status
+
+
+def _adopt(spec: BarnSpec, arguments: SimpleNamespace, output: Output) -> int:
+    """Nothing is started, so what says how to start is a mistake."""
+    words = {
+        "-T": arguments.no_daemon, "-b": arguments.bootstrap, "-N": arguments.no_provision,
+        "--ephemeral": arguments.ephemeral, "a command": arguments.command,
+    }  # fmt: skip
+    if wrong := [word for word, given in words.items() if given]:
+        raise ConfigError(Problem(f"--adopt goes on with what runs, so {' and '.join(wrong)} cannot be given"))
+    require_root("start")
+    from haconiwa.supervisor.adoption import adopt_barn
+
+    return adopt_barn(spec, _options(spec, arguments), output.say)
 
 
 def select(spec: BarnSpec, name: str | None) -> BarnSpec:

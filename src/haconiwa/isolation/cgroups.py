@@ -44,7 +44,41 @@ def tracking_hierarchy(hierarchies: tuple[Hierarchy, ...]) -> Hierarchy | None:
     return None
 
 
-class CreateCgroup(Step):
+class Group(Step):
+    """One group of the container's, which goes with it.
+
+    Args:
+        path: Absolute.
+    """
+
+    __slots__ = ("path",)
+
+    def __init__(self, path: str) -> None:
+        super().__init__(SUPERVISOR)
+        self.path = path
+
+    def undo(self, site: Site) -> None:
+        if self.path in site.cgroup_paths:
+            remove_groups((self.path,), site.spec.wait_interval / 1000)
+            try:
+                os.rmdir(os.path.dirname(self.path))
+            except OSError:
+                pass  # other containers are in it
+
+
+class TakeGroup(Group):
+    """Take over a group that an earlier supervisor has made."""
+
+    __slots__ = ()
+
+    def describe(self) -> str:
+        return f'take over the cgroup "{self.path}"'
+
+    def execute(self, site: Site) -> None:
+        site.cgroup_paths += (self.path,)
+
+
+class CreateCgroup(Group):
     """Make one group; an empty one that an earlier run left is made anew, without what it limited.
 
     Args:
@@ -53,12 +87,11 @@ class CreateCgroup(Step):
         controllers: Those of v2 that it needs.
     """
 
-    __slots__ = ("controllers", "hierarchy", "path")
+    __slots__ = ("controllers", "hierarchy")
 
     def __init__(self, hierarchy: Hierarchy, name: str, controllers: tuple[str, ...] = ()) -> None:
-        super().__init__(SUPERVISOR)
+        super().__init__(hierarchy.group(name))
         self.hierarchy = hierarchy
-        self.path = hierarchy.group(name)
         self.controllers = controllers
 
     def describe(self) -> str:
@@ -80,14 +113,6 @@ class CreateCgroup(Step):
             site.cgroup_fd = os.open(self.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         else:
             site.tasks_fds.append(os.open(f"{self.path}/tasks", os.O_WRONLY | os.O_CLOEXEC))
-
-    def undo(self, site: Site) -> None:
-        if self.path in site.cgroup_paths:
-            remove_groups((self.path,), site.spec.wait_interval / 1000)
-            try:
-                os.rmdir(os.path.dirname(self.path))
-            except OSError:
-                pass  # other containers are in it
 
     def hint(self, number: int) -> str:
         if number in (errno.EROFS, errno.EACCES, errno.EPERM):

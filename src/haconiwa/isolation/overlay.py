@@ -15,7 +15,7 @@ from haconiwa.host.tree import remove_tree
 from haconiwa.isolation.idmap import is_mapped
 from haconiwa.isolation.mount_options import MountOptions
 from haconiwa.isolation.rootfs import OpenRootfs
-from haconiwa.isolation.step import Site
+from haconiwa.isolation.step import SUPERVISOR, Site, Step
 from haconiwa.isolation.trees import make_filesystem
 from haconiwa.kernel.mount import MOUNT_ATTR, MS
 
@@ -77,6 +77,29 @@ class OpenOverlay(OpenRootfs):
             if fd >= 0:
                 os.close(fd)
             remove_tree(self.folder)
+
+
+class TakeLayer(Step):
+    """Take over the layer of an earlier supervisor's that is thrown away when the container ends.
+
+    Args:
+        folder: Of the layer.
+    """
+
+    __slots__ = ("folder",)
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(SUPERVISOR)
+        self.folder = folder
+
+    def describe(self) -> str:
+        return f'take over the layer "{self.folder}"'
+
+    def execute(self, site: Site) -> None:
+        """It is mounted in the container already."""
+
+    def undo(self, site: Site) -> None:
+        remove_tree(self.folder)
 
 
 def mount_overlay(root: str, folder: str, attributes: int) -> int:

@@ -18,6 +18,7 @@ REQUESTS = {
     "SIOCGIFNETMASK": 0x891B,
     "SIOCGIFMTU": 0x8921,
     "NS_GET_NSTYPE": 0xB703,
+    "PIDFD_GET_INFO": 0xC040FF0B,
 }
 """By name; the same on x86_64 and aarch64."""
 

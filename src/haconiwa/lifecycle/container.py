@@ -9,7 +9,7 @@ import sys
 import time
 from _socket import AF_UNIX, CMSG_SPACE, MSG_CMSG_CLOEXEC, SOCK_SEQPACKET, socketpair
 
-from haconiwa.errors import ContainerError, HaconiwaError
+from haconiwa.errors import EXIT_FAILURE, ContainerError, HaconiwaError
 from haconiwa.isolation.groups import kill_groups, oom_kills
 from haconiwa.isolation.namespaces import clone_flags
 from haconiwa.isolation.seccomp.filters import LISTENER
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from _socket import socket
     from collections.abc import Callable
 
+    from haconiwa.lifecycle.identity import Identity
     from haconiwa.spec.model import ContainerSpec
 
 SIGNAL_BASE = 128
@@ -46,6 +47,7 @@ class Container:
         pidfd: Readable when the process has ended; -1 before the clone.
         exit_status: 0-255, 128+n when signal n ended it; None while it runs.
         exit_signal: The signal that ended it; 0 for none.
+        end_unknown: It has ended, and nobody could say how: `exit_status` stands for a failure then.
     """
 
     def __init__(self, spec: ContainerSpec, steps: list[Step], site: Site, trace_fd: int = -1) -> None:
@@ -55,6 +57,8 @@ class Container:
         self.pidfd = -1
         self.exit_status: int | None = None
         self.exit_signal = 0
+        self.end_unknown = False
+        self._adopted: Identity | None = None
         self._steps = steps
         self._done: list[Step] = []
         self._trace_fd = trace_fd
@@ -101,6 +105,21 @@ class Container:
             parent_end.close()
             self._channel = None
             self.site.channel_fd = -1
+
+    def adopt(self, init: Identity, pidfd: int) -> None:
+        """Go on with a process that another has started: the plan is what there is to take over of it.
+
+        Args:
+            init: Of this container.
+            pidfd: Of it; ours from now on.
+
+        Raises:
+            HaconiwaError: A step failed; the process goes on as it did, and nothing may be cleaned up.
+        """
+        self._adopted = init
+        self.pid, self.pidfd, self.site.child_pid = init.pid, pidfd, init.pid
+        self._run_steps(SUPERVISOR)
+        self._run_steps(PARENT)
 
     def run_started_hooks(self) -> None:
         """Walk the last part of the plan, once the caller has recorded and told that the program runs."""
@@ -222,19 +241,31 @@ class Container:
             The exit status, also kept in `exit_status`.
         """
         if self.exit_status is None:
-            result = os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED)
-            assert result is not None  # noqa: S101 - only WNOHANG answers None
-            if result.si_code == os.CLD_EXITED:
-                self.exit_status = result.si_status
-            else:
-                self.exit_signal = result.si_status
-                self.exit_status = SIGNAL_BASE + self.exit_signal
+            status = self._wait()
             os.close(self.pidfd)
             self.pidfd = -1
+            if status is None:
+                self.exit_status, self.end_unknown = EXIT_FAILURE, True
+            else:
+                self.exit_signal = max(0, -status)
+                self.exit_status = SIGNAL_BASE + self.exit_signal if self.exit_signal else status
         return self.exit_status
+
+    def _wait(self) -> int | None:
+        """How the process ends: its exit status, or a signal below 0; None when nobody can say that."""
+        if self._adopted is not None:
+            from haconiwa.lifecycle.ended import wait_status
+
+            status = wait_status(self._adopted, self.pidfd)
+            return None if status is None else os.waitstatus_to_exitcode(status)
+        result = os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED)
+        assert result is not None  # noqa: S101 - only WNOHANG answers None
+        return result.si_status if result.si_code == os.CLD_EXITED else -result.si_status
 
     def describe_exit(self) -> str:
         """How the program ended, as in our messages: ``exited(0)`` or ``signaled(9)``."""
+        if self.end_unknown:
+            return "ended, and how is not known: it was adopted"
         by_seccomp = ", by seccomp" if self.exit_signal == signal.SIGSYS and self.spec.seccomp.filters_calls else ""
         return f"signaled({self.exit_signal}){by_seccomp}" if self.exit_signal else f"exited({self.exit_status})"
 

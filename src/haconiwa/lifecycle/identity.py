@@ -22,6 +22,11 @@ class Identity(Record):
     started_at: int
 
 
+STATE, STARTED_AT, EXIT_CODE = 0, 19, 49
+"""Which fields of `read_stat` they are."""
+
+ZOMBIE = b"Z"
+
 NOBODY = Identity(pid=0, started_at=0)
 
 
@@ -31,10 +36,20 @@ def identify(pid: int) -> Identity:
     Raises:
         OSError: There is no such process.
     """
+    return Identity(pid=pid, started_at=int(read_stat(pid)[STARTED_AT]))
+
+
+def read_stat(pid: int) -> list[bytes]:
+    """The fields of /proc/PID/stat from the third, the state, on.
+
+    See: proc_pid_stat(5)
+
+    Raises:
+        OSError: There is no such process.
+    """
     with open(f"/proc/{pid}/stat", "rb") as file:
-        stat = file.read(4096)
-    # The second field is the name in parentheses, which may hold anything.
-    return Identity(pid=pid, started_at=int(stat.rpartition(b")")[2].split()[19]))
+        # The second field is the name in parentheses, which may hold anything.
+        return file.read(4096).rpartition(b")")[2].split()
 
 
 def open_pidfd(identity: Identity) -> int:
@@ -64,8 +79,7 @@ def is_alive(identity: Identity) -> bool:
         return False
     os.close(pidfd)
     try:
-        with open(f"/proc/{identity.pid}/stat", "rb") as file:
-            return file.read(4096).rpartition(b")")[2].split()[0] != b"Z"
+        return read_stat(identity.pid)[STATE] != ZOMBIE
     except OSError:
         return False
 

@@ -16,7 +16,7 @@ from haconiwa.spec.record import to_plain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
     from haconiwa.spec.model import ContainerSpec
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 FEATURES = {"cgroup": "cgroup", "resource": "rlimits"}
 """The words of `support_reload`, and the field of a container's configuration that each stands for."""
+
+_IGNORED = frozenset({"init_command", "name", "sources", *FEATURES.values()})
+"""Fields that differ for other reasons: the command line of the start may have had another command."""
 
 
 def reload_data(spec: ContainerSpec) -> dict[str, Any]:
@@ -47,6 +50,27 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, lis
         if before.get(name) != after.get(name)
     ]
     return {word: lines for word, lines in found.items() if lines}
+
+
+def other_differences(config: Mapping[str, Any], spec: ContainerSpec, but: Iterable[str] = ()) -> list[str]:
+    """The settings that differ and that a reload leaves alone, wherever in the file they are made.
+
+    Args:
+        config: The container's configuration, with plain values.
+        spec: What the file says now.
+        but: Fields to leave out.
+    """
+    new, old = (_without_places(plain) for plain in (to_plain(spec), config))
+    ignored = {*_IGNORED, *but}
+    return sorted(key for key in {*new, *old} if key not in ignored and new.get(key) != old.get(key))
+
+
+def _without_places(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_places(item) for key, item in value.items() if key != "where"}
+    if isinstance(value, list):
+        return [_without_places(item) for item in value]
+    return value
 
 
 def _limits(plain: list[dict[str, Any]]) -> dict[str, tuple[int | None, int | None]]:

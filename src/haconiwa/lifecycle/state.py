@@ -67,17 +67,26 @@ class State(Record):
 class Claim:
     """The right to be the one supervisor of a name, for as long as the process lives.
 
+    Args:
+        name: The container's.
+        adopts: Whether to go on with what an earlier supervisor has left; otherwise that is cleared away.
+
+    Attributes:
+        stale: What that one recorded; None for nothing.
+
     Raises:
         ContainerError: Another supervisor has it, or processes of an earlier one are still there.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, adopts: bool = False) -> None:
         self.name = name
         self.folder = os.path.join(run_dir(), name)
         self._config: Mapping[str, Any] = {}
         self._config_text = "{}"
-        self._lock_fd = _lock(self.folder, name)
-        self.stale = self._take_over()
+        self._lock_fd = _lock(self.folder, name, "adopt it" if adopts else "start")
+        self.stale = read_state(name) if adopts else self._take_over()
+        if adopts and self.stale is None:
+            _remove_folder(self.folder)  # the lock has made it
 
     def _take_over(self) -> State | None:
         """Clear away what an earlier supervisor of this name could not."""
@@ -92,7 +101,7 @@ class Claim:
             raise ContainerError(
                 "cannot start",
                 why=f"its program still runs as pid {stale.init.pid} though its supervisor is gone",
-                hint=f"run haconiwa stop {self.name} first",
+                hint=f"run haconiwa start --adopt {stale.haco_file}, or haconiwa stop {self.name} first",
                 subject=self.name,
             )
         clear_leftovers(stale)
@@ -114,14 +123,14 @@ class Claim:
         os.close(self._lock_fd)
 
 
-def _lock(folder: str, name: str) -> int:
+def _lock(folder: str, name: str, wanted: str) -> int:
     """Open and lock the lock file of a name, making its folder."""
     while True:
         fd = _open_lock(folder)
         if not try_lock(fd):
             os.close(fd)
             raise ContainerError(
-                "cannot start",
+                f"cannot {wanted}",
                 why="it is already running",
                 hint=f"see haconiwa ps, or run haconiwa stop {name}",
                 subject=name,

@@ -5,21 +5,18 @@ from __future__ import annotations
 import os
 
 from haconiwa.errors import EXIT_FAILURE, ContainerError, HaconiwaError, HookError
-from haconiwa.host.cgroups import hierarchies
 from haconiwa.host.descriptors import write_all
 from haconiwa.host.loop import Loop
 from haconiwa.kernel import signals as signal
 from haconiwa.lifecycle.hooks import run_hook
-from haconiwa.lifecycle.plan import plan_start, warnings
 from haconiwa.lifecycle.state import remove_pid_file
 from haconiwa.spec.record import Record
 from haconiwa.supervisor.base import Barn
-from haconiwa.supervisor.caller import check_caller
-from haconiwa.supervisor.member import Member
 from haconiwa.supervisor.memory import collect_from_now_on
 from haconiwa.supervisor.messages import report
 from haconiwa.supervisor.order import Order
 from haconiwa.supervisor.pid_file import write_pid_file
+from haconiwa.supervisor.prepare import prepare
 from haconiwa.supervisor.signals import STOP_SIGNALS, Signals, stop_signals
 from haconiwa.supervisor.supervisor import SupervisorOptions
 
@@ -27,10 +24,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from haconiwa.isolation.step import Step
     from haconiwa.lifecycle.relay import Relay
-    from haconiwa.spec.model import BarnSpec, ContainerSpec
+    from haconiwa.spec.model import BarnSpec
     from haconiwa.supervisor.daemon import Report
+    from haconiwa.supervisor.member import Member
     from haconiwa.supervisor.service import Service
 
 
@@ -69,24 +66,24 @@ def run_barn(spec: BarnSpec, options: BarnOptions) -> int:
     Raises:
         HaconiwaError: Nothing was started.
     """
-    check_caller(spec)
-    if any(container.auto_ids for container in spec.containers):
-        from haconiwa.lifecycle.id_ranges import take_id_ranges
-
-        spec = take_id_ranges(spec)
-    term = os.environ.get("TERM") if options.terminal else None
-    found = hierarchies()
-
-    def plan(container: ContainerSpec) -> list[Step]:
-        return plan_start(container, found, daemon=spec.daemonize, term=term)
-
-    members = [Member(container, plan) for container in spec.containers]
-    if not options.quiet:
-        _warn(members, options.message_fd)
+    spec, members = prepare(spec, options)
     live = Barn(spec.file, tuple(container.name for container in spec.containers))
-    _call_hooks(spec, "setup", live)
+    call_hooks(spec, "setup", live)
     if not spec.daemonize:
-        return _Work(spec, options, members, live).run()
+        return Work(spec, options, members, live).run()
+    return work_in_background(options, lambda answer: Work(spec, options, members, live, answer))
+
+
+def work_in_background(options: BarnOptions, make: Callable[[Report], Work]) -> int:
+    """Let a barn work in a process of its own, and wait until it says how it got on.
+
+    Args:
+        options: How to work.
+        make: Makes the barn, in that process.
+
+    Returns:
+        The exit status.
+    """
     from haconiwa.supervisor.daemon import Report, detach
 
     answer = Report()
@@ -94,18 +91,17 @@ def run_barn(spec: BarnSpec, options: BarnOptions) -> int:
         return answer.wait(lambda line: write_all(options.message_fd, f"{line}\n".encode()))
     status = EXIT_FAILURE
     try:
-        status = _Work(spec, options, members, live, answer).run()
+        status = make(answer).run()
     finally:
         os._exit(status)
 
 
-def _warn(members: list[Member], message_fd: int) -> None:
-    for member in members:
-        for line in warnings(member.steps, member.spec.name):
-            write_all(message_fd, f"{line}\n".encode())
+def call_hooks(spec: BarnSpec, point: str, live: Barn) -> None:
+    """Call the barn's hooks of a point.
 
-
-def _call_hooks(spec: BarnSpec, point: str, live: Barn) -> None:
+    Raises:
+        HookError: One failed that is to stop everything.
+    """
     for hook in spec.hooks_at(point):
         try:
             run_hook(hook, live)
@@ -115,12 +111,17 @@ def _call_hooks(spec: BarnSpec, point: str, live: Barn) -> None:
             report(error)
 
 
-class _Work:
+class Work:
     """The supervisors at work.
 
     Args:
         answer: Where a daemon's caller waits for the outcome of the start; None in the foreground.
+
+    Attributes:
+        adopts: They go on with what others have started.
     """
+
+    adopts = False
 
     def __init__(
         self, spec: BarnSpec, options: BarnOptions, members: list[Member], live: Barn, answer: Report | None = None
@@ -180,6 +181,7 @@ class _Work:
             stdio_fds=self._program_fds(),
             quiet=self._is_quiet(member),
             trace=self._options.trace or member.spec.log_level == "debug",
+            adopts=self.adopts,
             load=self._options.load,
         )
         output_fds = self._output_fds(member)
@@ -379,8 +381,8 @@ class _Work:
         try:
             if failed:
                 self._live.system_exception = ContainerError(failed[0].describe_exit(), subject=failed[0].name)
-                _call_hooks(self._spec, "system_failure", self._live)
-            _call_hooks(self._spec, "teardown", self._live)
+                call_hooks(self._spec, "system_failure", self._live)
+            call_hooks(self._spec, "teardown", self._live)
         except HaconiwaError as error:
             report(error)
         return self._live.exit_status or 0

@@ -38,7 +38,8 @@ class Base:
         metadata: What the haco file says.
         status: creating, created, running, stopped, or restarting while it waits for its next start.
         pid: Its first process as the host sees it; 0 while there is none.
-        exit_status: 0-255, 128+n when signal n ended it; None while it runs.
+        exit_status: 0-255, 128+n when signal n ended it; None while it runs, and of one that was adopted where the
+            kernel does not tell.
         timer: The timer whose hook is running; None in other hooks.
         network: Its interfaces and addresses, from `after_network_created` on; None where the network is the host's.
     """

@@ -21,8 +21,11 @@ def describe_end(container: Container, watch: Watch, signalled_by: str | None) -
 
     Returns:
         ``exit_status`` and ``reason``: exit, signal, timeout (it did not heed TERM in time), oom or seccomp; with a
-        signal its name, and ``by`` where that is known.
+        signal its name, and ``by`` where that is known. Of one that was adopted the reason may be ``unknown``, and
+        there is no status.
     """
+    if container.end_unknown:
+        return {"reason": "unknown", "by": watch.stopped_by or None}
     number = container.exit_signal
     if not number:
         return {"exit_status": container.exit_status, "reason": "exit", "by": watch.stopped_by or None}

@@ -90,7 +90,7 @@ class Health:
         self._spec = spec
         self._supervisor = supervisor
         self._failures = 0
-        self._healthy = True
+        self._healthy = supervisor.state.health != "unhealthy"
         self._counts_from = time.monotonic() + spec.start_period_s
         self._probe: Probe | None = None if spec.probe.is_empty else make_probe(spec.probe, supervisor)
         self._timer: Timer = supervisor.loop.call_after(spec.interval_s, self._look)

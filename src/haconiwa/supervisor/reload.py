@@ -9,7 +9,6 @@ from haconiwa.lifecycle.json_reading import from_json
 from haconiwa.lifecycle.json_text import to_json
 from haconiwa.lifecycle.reload import FEATURES, apply_rlimits, differences, reload_data, rlimit_specs
 from haconiwa.lifecycle.reload_cgroup import cgroup_spec, make_changes, plan_changes, take_back
-from haconiwa.spec.cgroups import CgroupSpec
 from haconiwa.spec.record import replace
 from haconiwa.supervisor.errand import Errand
 from haconiwa.supervisor.messages import report
@@ -18,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from haconiwa.spec.cgroups import CgroupSpec
     from haconiwa.supervisor.supervisor import Supervisor
 
 _LOAD_WITHIN_S = 30.0
@@ -66,12 +66,12 @@ def apply(supervisor: Supervisor, data: dict[str, Any]) -> list[str]:
 
 def _apply_all(supervisor: Supervisor, cgroup: CgroupSpec, rlimits: list[dict[str, Any]]) -> None:
     """The groups first: what is written there can always be taken back."""
-    spec, base = supervisor.spec, supervisor.base
-    old = spec.cgroup or CgroupSpec()
-    changes = plan_changes(old, cgroup, spec.name, base.cgroup.paths)
+    config = supervisor.state.config
+    old = cgroup_spec(config["cgroup"])
+    changes = plan_changes(old, cgroup, supervisor.spec.name, supervisor.base.cgroup.paths)
     make_changes(changes)
     try:
-        apply_rlimits(supervisor.state.config["rlimits"], rlimits, lambda: _pids(supervisor))
+        apply_rlimits(config["rlimits"], rlimits, lambda: _pids(supervisor))
     except ContainerError:
         take_back(changes)
         raise

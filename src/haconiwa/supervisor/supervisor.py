@@ -44,6 +44,7 @@ class SupervisorOptions(Record):
         stdio_fds: What the program gets as 0, 1 and 2 otherwise.
         quiet: Print no messages of ours.
         trace: Show every step.
+        adopts: Go on with the container of a supervisor that has died.
         plan: Makes the steps of a start anew.
         load: Executes the haco file again; called in a process of its own.
     """
@@ -54,6 +55,7 @@ class SupervisorOptions(Record):
     stdio_fds: tuple[int, int, int] = (0, 1, 2)
     quiet: bool = False
     trace: bool = False
+    adopts: bool = False
     plan: Callable[[ContainerSpec], list[Step]] | None = None
     load: Callable[[], BarnSpec] | None = None
 
@@ -130,11 +132,13 @@ class Supervisor:
             The exit status: the container's, or 125 to 127 when it could not be started.
         """
         try:
-            self._claim = Claim(self.spec.name)
+            self._claim = Claim(self.spec.name, adopts=self.options.adopts)
+            if self.options.adopts:
+                self._adopt()
         except HaconiwaError as error:
             return self._fail(error)
         try:
-            status = self._live()
+            status = self._look_after() if self._has_run else self._live()
             while self._waits_to_restart(status):
                 self._begin_run()
                 status = self._live()
@@ -191,16 +195,45 @@ class Supervisor:
         except HaconiwaError as error:
             status = self._fail(error)
             self.tell("failed", error=str(error), exit_status=status)
-        else:
-            status = self.watch.run_until_end() if self.watch else 0
-            if self._reloader:
-                self._reloader.cancel()
-            self._say(f"Container({self.container.pid}) finish detected: {self.container.describe_exit()}")
-            word = "exited with failure" if status else "successfully exited"
-            self._say(f"Container {word}: {self.container.describe_exit()}")
+            self._end(status)
+            return status
+        return self._look_after()
+
+    def _look_after(self) -> int:
+        """Watch the container until it has ended."""
+        status = self.watch.run_until_end() if self.watch else 0
+        if self._reloader:
+            self._reloader.cancel()
+        self._say(f"Container({self.container.pid}) finish detected: {self.container.describe_exit()}")
+        word = "exited with failure" if status else "successfully exited"
+        self._say(f"Container {word}: {self.container.describe_exit()}")
         self._end(status)
-        self.container.clean_up()
         return status
+
+    def _adopt(self) -> None:
+        """Take over what runs, as it was recorded. When that fails nothing is cleaned up, and it stays an orphan."""
+        from haconiwa.lifecycle import adoption
+
+        stale = self._claim.stale
+        pidfd = adoption.open_orphan(stale, self.spec.name, self.options.haco_file)
+        assert stale is not None  # noqa: S101 - else it was refused
+        spec = adoption.running_spec(self.spec, stale)
+        steps = adoption.plan_adoption(spec, stale)
+        self.container = Container(spec, steps, self._site, 2 if self.options.trace else -1)
+        self.container.adopt(stale.init, pidfd)
+        self.state = replace(self.state, **adoption.what_stays(self.spec, stale))
+        self._introduce("running")
+        if self.spec.container_pid_file:
+            write_pid_file(self.spec.container_pid_file)
+        if stale.pid_file and stale.pid_file != self.spec.container_pid_file:
+            remove_pid_file(stale.pid_file, stale.supervisor.pid)
+        self.record(status="running")
+        self._has_run = True
+        self._say(f"Container adopted and going to wait: pid={self.container.pid}")
+        barn_link.send_up(self._link, self.container.pid)
+        self.tell("adopted", pid=self.container.pid)
+        if not self.spec.readiness or self.state.health == "ready":
+            barn_link.send_readiness(self._link, True)
 
     def _start(self) -> None:
         self.record(status="creating", init=NOBODY)
@@ -226,12 +259,17 @@ class Supervisor:
 
     def _cloned(self) -> None:
         """The process exists: its hooks on this side may know it, and others must be able to find it."""
-        self.base.status = "created"
+        self.record(status="created", init=identify(self.container.pid))
+        self._introduce("created")
+        self.tell("created", pid=self.container.pid, haco_file=self.options.haco_file)
+
+    def _introduce(self, status: str) -> None:
+        """Let hooks know the container, and begin to listen."""
+        self.base.status = status
         self.base.pid = self.container.pid
         self.base._pidfd = self.container.pidfd
         self.base._cgroup_paths = self._site.cgroup_paths
         self.base._get_state = lambda: self.state
-        self.record(status="created", init=identify(self.container.pid))
         # Loads while the child is being built.
         from haconiwa.supervisor.control import Control
         from haconiwa.supervisor.watch import Watch
@@ -242,7 +280,6 @@ class Supervisor:
             self.loop.watch(self._signals.fd, lambda _events: self.take_signals())
             if not self.options.daemon:
                 self.loop.watch(self._link.fileno(), lambda _events: self._barn_is_gone())
-        self.tell("created", pid=self.container.pid, haco_file=self.options.haco_file)
 
     def tell(self, event: str, **details: object) -> None:
         """Record an event of the container's, and send it to those who listen."""
@@ -308,9 +345,9 @@ class Supervisor:
         self.stop("the end of the barn")
 
     def _end(self, status: int) -> None:
-        """The hooks of the end, once each, whatever the one before did."""
+        """The hooks of the end, once each, whatever the one before did; then everything of this run goes."""
         self.base.status = "stopped"
-        self.base.exit_status = status
+        self.base.exit_status = None if self.container.end_unknown else status
         for point in ("teardown_container", "after_failure") if status else ("teardown_container",):
             for hook in self.spec.hooks_at(point):
                 try:
@@ -319,6 +356,7 @@ class Supervisor:
                     self.report(error)
                     if hook.on_error == "abort":
                         break
+        self.container.clean_up()
 
     def _fail(self, error: HaconiwaError) -> int:
         report(error)

@@ -38,13 +38,14 @@ class Watch:
         self.stopped_by = ""
         self.killed_late = False
         self._supervisor = supervisor
-        self._spec = supervisor.spec
         self._container = supervisor.container
+        self._spec = supervisor.container.spec
         self._base = supervisor.base
         self._loop = supervisor.loop
         self._stopping: Timer | None = None
         self._began = time.monotonic()
-        self._not_ready_yet = len(supervisor.spec.readiness)
+        self._readiness = () if supervisor.state.health == "ready" else self._spec.readiness
+        self._not_ready_yet = len(self._readiness)
         self._signalled_by: dict[int, str] = {}
 
     def run_until_end(self) -> int:
@@ -99,11 +100,11 @@ class Watch:
 
     def _begin_looks(self) -> list[Readiness | Health]:
         """Begin to look whether the container gets ready and stays healthy, where the file says how."""
-        if not (self._spec.readiness or self._spec.healthcheck):
+        if not (self._readiness or self._spec.healthcheck):
             return []
         from haconiwa.supervisor.health import Health, Readiness
 
-        looks: list[Readiness | Health] = [Readiness(r, self._supervisor, self._decided) for r in self._spec.readiness]
+        looks: list[Readiness | Health] = [Readiness(r, self._supervisor, self._decided) for r in self._readiness]
         if self._spec.healthcheck:
             looks.append(Health(self._spec.healthcheck, self._supervisor))
         return looks

@@ -51,7 +51,7 @@ def test_what_runs_is_left_alone(haconiwa: Program, box: Box) -> None:
 
 def test_an_orphan_is_left_alone_and_then_cleared_away(haconiwa: Program, box: Box) -> None:
     orphaned(box)
-    hint = f"{box.name}: runs without a supervisor and is left alone; haconiwa stop {box.name} ends it"
+    hint = f"{box.name}: runs without a supervisor and is left alone: haconiwa start --adopt or stop {box.name}"
     assert hint in haconiwa("gc").stderr
     assert box.status() == "orphaned"
     groups = box.groups()

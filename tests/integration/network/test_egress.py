@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import RunDirs
-from tests.integration.box import Box, wait_until
+from tests.integration.box import Box, Watched, wait_until
 from tests.integration.network.conftest import MakeBox
 from tests.support.net_host import FETCH, HOST, LAN, NetHost
 
@@ -66,6 +66,26 @@ def fetched(box: Box, *urls: str) -> list[str]:
 def denied(host: NetHost, box: Box) -> list[str]:
     lines = host.haconiwa("events", "--json", box.name).stdout.splitlines()
     return [event["target"] for event in map(json.loads, lines) if event["event"] == "egress_denied"]
+
+
+def test_an_adopted_container_is_guarded_again(
+    host: NetHost, dns: None, python_box: Box, watched: Callable[[int], Watched]
+) -> None:
+    python_box.write(settings("ok.example:8000"))
+    python_box.haconiwa("start", "-D", python_box.file, "--", "/bin/busybox", "sleep", "1000")
+    supervisor = watched(python_box.state()["supervisor"]["pid"])
+    supervisor.kill()
+    assert supervisor.ended()
+    before = python_box.attach("/bin/busybox", "nslookup", "ok.example", expect=None)
+    assert LAN not in before.stdout
+    host.haconiwa("start", "--adopt", python_box.file)
+    urls = ("http://ok.example:8000/", "http://bad.example:8000/")
+    with host.lan.server("lan", LAN, 8000):
+        ok, bad = python_box.attach(PYTHON, "-I", "-c", FETCH, *urls).stdout.splitlines()
+    assert ok.startswith("lan answers")
+    assert bad.startswith("failed:")
+    assert denied(host, python_box) == ["name bad.example"]
+    python_box.stop()
 
 
 @pytest.mark.setting("network.allow_egress", not_on=["v2"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -69,6 +71,31 @@ def test_what_outlives_its_supervisor_keeps_its_network(host: NetHost, make_box:
     assert "answers" in host.fetch("http://10.0.0.5/cgi-bin/who")[0]
     box.stop()
     wait_until(lambda: len(host.haconiwa("network", "ls").stdout.splitlines()) == 1, "it is still listed")
+
+
+def test_what_is_adopted_keeps_its_network_and_gives_it_back(host: NetHost, make_box: MakeBox) -> None:
+    box = make_box("one", SETTINGS, "config.add_async_hook(lambda base: print(base.network.address), msec=1)")
+    box.daemon("httpd -p 80 -h /www && echo ready && exec sleep 1000")
+    address = json.loads(host.haconiwa("network", "inspect", "haconiwa0").stdout)["containers"][0]["interfaces"][0]
+    supervisor = Watched(box.state()["supervisor"]["pid"])
+    supervisor.kill()
+    assert supervisor.ended()
+    supervisor.close()
+    before = host.rules()
+    host.haconiwa("start", "--adopt", box.file)
+    assert host.rules() == before
+    wait_until(lambda: address["address"].partition("/")[0] in logged(box), "the hook knows the address")
+    assert "answers" in host.fetch(f"http://{address['address'].partition('/')[0]}/cgi-bin/who")[0]
+    box.stop()
+    wait_until(lambda: len(host.haconiwa("network", "ls").stdout.splitlines()) == 1, "it is still listed")
+    assert "8080" not in host.rules()
+    assert not os.path.exists("/run/netns/named")
+
+
+def logged(box: Box) -> str:
+    """What the hooks have printed since the container was adopted."""
+    path = Path(os.environ["HACONIWA_LOG_DIR"]) / f"{box.name}.supervisor.log"
+    return path.read_text().partition("Container adopted")[2]
 
 
 def test_a_bridge_that_was_left_half_made_is_completed(host: NetHost, make_box: MakeBox) -> None:

@@ -147,6 +147,19 @@ def test_claim_over_an_orphan_is_refused() -> None:
     taken.release()
 
 
+def test_claim_of_what_is_to_be_adopted(run_dir: Path) -> None:
+    one = Claim("web")
+    one.record(state(status="created"))
+    with pytest.raises(ContainerError, match=r"^web: cannot adopt it: it is already running$"):
+        Claim("web", adopts=True)
+    os.close(one._lock_fd)
+    taken = Claim("web", adopts=True)
+    assert taken.stale == state(status="created")
+    taken.release()
+    assert Claim("web", adopts=True).stale is None
+    assert list(run_dir.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("changes", "status"),
     [

@@ -37,6 +37,8 @@ _SAID_AGAIN_AFTER_S = 60.0
 _MOST_REMEMBERED = 1000
 _LARGEST = 1 << 16
 _LAST_WORDS_WITHIN_MS = 1000
+_ENDED_WITHIN_S = 2.0
+_LOOK_EVERY_S = 0.02
 
 
 class StartGuard(Step):
@@ -75,15 +77,20 @@ class StartGuard(Step):
         """Everything that must be made in the container's network namespace."""
         if self.network.egress is None:
             return None, Listeners()
+        log = self._open_log()
+        self._set_rules(self.network.egress)
+        return log, Listeners()
+
+    def _open_log(self) -> PacketLog:
         try:
-            log = PacketLog(egress.LOG_GROUP)
+            return PacketLog(egress.LOG_GROUP)
         except OSError as error:
             why = describe_errno(error.errno or 0)
             raise HostError("cannot watch for refused connections", why=why,
                             hint="the kernel needs nfnetlink_log: modprobe nfnetlink_log") from None  # fmt: skip
-        text = egress.rules(self.network.egress)
-        run_tool("set the container's rules of nftables", "nft", "-f", "-", text=text)
-        return log, Listeners()
+
+    def _set_rules(self, allowed: tuple[EgressSpec, ...]) -> None:
+        run_tool("set the container's rules of nftables", "nft", "-f", "-", text=egress.rules(allowed))
 
     def _take(self, site: Site) -> bool:
         """Record what was refused; false when there will be no more."""
@@ -113,6 +120,29 @@ class StartGuard(Step):
         os.close(self._pidfd)
         self._channel.close()
         self._channel, self._pidfd = None, -1
+
+
+class ResumeGuard(StartGuard):
+    """A guard in the place of one that ended with its supervisor; the rules are there still."""
+
+    __slots__ = ()
+
+    def describe(self) -> str:
+        return f"guard its network again: {super().describe()}"
+
+    def _prepare(self) -> tuple[PacketLog | None, Listeners]:
+        """The guard before this one may not have ended yet: it is killed when its supervisor has been."""
+        deadline = time.monotonic() + _ENDED_WITHIN_S
+        while True:
+            try:
+                return super()._prepare()
+            except (OSError, HostError):
+                if time.monotonic() > deadline:
+                    raise
+            select.select([], [], [], _LOOK_EVERY_S)  # nothing tells when a stranger's child has ended
+
+    def _set_rules(self, allowed: tuple[EgressSpec, ...]) -> None:
+        """Made again they would be there twice."""
 
 
 class Guard:

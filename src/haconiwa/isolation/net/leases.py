@@ -29,16 +29,15 @@ class Reservation:
 
     Attributes:
         lease: What it has.
-        bridges: The bridges that are ours, of its interfaces.
         fd: Holds it.
-        connecting: The transaction of nftables, begun here, since the kernel takes its time for it.
+        connecting: The transaction of nftables, begun already, since the kernel takes its time for it; None where all
+            is connected.
     """
 
-    def __init__(self, lease: Lease, used: list[Bridge], fd: int) -> None:
+    def __init__(self, lease: Lease, fd: int, connecting: firewall.Connecting | None = None) -> None:
         self.lease = lease
-        self.bridges = [bridge for bridge in used if bridge.ours]
         self.fd = fd
-        self.connecting = firewall.Connecting(self.bridges, lease)
+        self.connecting = connecting
 
 
 def reserve(spec: ContainerSpec, network: NetworkSpec, notice: Callable[[str], None]) -> Reservation:
@@ -57,6 +56,22 @@ def reserve(spec: ContainerSpec, network: NetworkSpec, notice: Callable[[str], N
             os.close(fd)
             give_back(store, spec.name)
             raise
+
+
+def take_up(name: str) -> Reservation | None:
+    """Hold what a container has whose supervisor has died; None when nothing is recorded.
+
+    Raises:
+        ContainerError: Somebody holds it.
+    """
+    with Store() as store:
+        lease = store.lease(name)
+        if lease is None:
+            return None
+        try:
+            return Reservation(lease, store.hold(name))
+        except BlockingIOError:
+            raise ContainerError("cannot take over its network", why="another process holds it", subject=name) from None
 
 
 def _take_over(store: Store, name: str) -> int:
@@ -101,7 +116,7 @@ def _reserve(
     etc.write_resolv_conf(spec, network)
     etc.write_hosts(lease, store.leases())
     etc.update_hosts(store, {bridge.name for bridge in used})
-    return Reservation(lease, used, fd)
+    return Reservation(lease, fd, firewall.Connecting([bridge for bridge in used if bridge.ours], lease))
 
 
 def _macvlan(wanted: InterfaceSpec, network: NetworkSpec) -> Interface:
@@ -232,7 +247,8 @@ def release(reservation: Reservation) -> None:
     What the kernel makes us wait for (20 ms and more for a rule, a link or a bridge) is done by a process that outlives
     the caller; should it die, the next start or `haconiwa network` does it.
     """
-    reservation.connecting.abandon()
+    if reservation.connecting is not None:
+        reservation.connecting.abandon()
     os.close(reservation.fd)
     lease = reservation.lease
     if lease.namespace and not lease.cleanup:

@@ -29,14 +29,33 @@ NETWORK_READY = b"N"
 _CHILD_POINTS = ("after_fork", "after_network_initialized")
 
 
-class ReserveNetwork(Step):
-    """Take addresses and ports, and make the bridges that are missing."""
+class HoldNetwork(Step):
+    """Take over what a container has whose supervisor has died."""
 
     __slots__ = ("network",)
 
     def __init__(self, network: NetworkSpec) -> None:
         super().__init__(SUPERVISOR, network.where)
         self.network = network
+
+    def describe(self) -> str:
+        return "take over its network"
+
+    def execute(self, site: Site) -> None:
+        site.network = leases.take_up(site.spec.name)
+        interfaces = site.network.lease.interfaces if site.network is not None else ()
+        _tell(site, Network(mode=self.network.mode, interfaces=interfaces))
+
+    def undo(self, site: Site) -> None:
+        if site.network is not None:
+            leases.release(site.network)
+            site.network = None
+
+
+class ReserveNetwork(HoldNetwork):
+    """Take addresses and ports, and make the bridges that are missing."""
+
+    __slots__ = ()
 
     def describe(self) -> str:
         wanted = [
@@ -52,11 +71,6 @@ class ReserveNetwork(Step):
         reservation = leases.reserve(site.spec, self.network, _notice(site))
         site.network = reservation
         _tell(site, Network(mode=self.network.mode, interfaces=reservation.lease.interfaces))
-
-    def undo(self, site: Site) -> None:
-        if site.network is not None:
-            leases.release(site.network)
-            site.network = None
 
 
 class MakeLinks(Step):
@@ -84,7 +98,8 @@ class MakeLinks(Step):
             links.make_links(reservation.lease, self.network, namespace_fd)
         finally:
             os.close(namespace_fd)
-        reservation.connecting.finish()
+        if reservation.connecting is not None:
+            reservation.connecting.finish()
         if self.network.namespace:
             netns.give_name(self.network.namespace, site.child_pid)
 
@@ -148,6 +163,16 @@ def plan_connecting(spec: ContainerSpec, network: NetworkSpec) -> list[Step]:
         from haconiwa.isolation.net.guard import StartGuard
 
         steps.append(StartGuard(spec, network))
+    return steps
+
+
+def plan_again(spec: ContainerSpec, network: NetworkSpec) -> list[Step]:
+    """The steps of a supervisor that takes over a container which has this network already."""
+    steps: list[Step] = [HoldNetwork(network)]
+    if etc.needs_forwarder(spec, network):
+        from haconiwa.isolation.net.guard import ResumeGuard
+
+        steps.append(ResumeGuard(spec, network))
     return steps
 
 
