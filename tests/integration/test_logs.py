@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import signal
 from pathlib import Path
 
 import pytest
 
-from haconiwa.isolation.log_relay import LARGEST, TIMES
+from haconiwa.isolation.log import LARGEST, TIMES
+from tests.conftest import RunDirs
 from tests.integration.box import Box, Watched, finish, wait_until
+from tests.support.program import Program
 
 pytestmark = pytest.mark.requires("root", "busybox")
 
@@ -109,3 +113,56 @@ def test_each_run_of_a_container_that_is_started_again(box: Box) -> None:
     box.write(rest='config.restart_policy("on-failure", max_retries=2, backoff_sec=0)')
     run_to_end(box, "echo run; exit 3")
     assert log_path(box).read_text() == "run\n" * 3
+
+
+def test_one_process_writes_the_logs_of_a_barn(haconiwa: Program, run_dirs: RunDirs, busybox_root: Path) -> None:
+    """Also of containers that are started later, and when barn and supervisors are gone."""
+    names = [f"logs-{os.getpid()}-{number}" for number in range(3)]
+    os.mkfifo(busybox_root / "tmp" / "go")
+    file = run_dirs.base / "barn.haco"
+    file.write_text(
+        f"""\
+from haconiwa import define
+with define() as barn:
+    barn.daemonize()
+    barn.chroot_to({str(busybox_root)!r})
+    barn.namespace.unshare("pid", "mount")
+    barn.restart_policy("always", max_retries=1, backoff_sec=0)
+    for name in {names!r}:
+        with barn.define() as c:
+            c.name = name
+            c.container_pid_file = f"{run_dirs.base}/{{name}}.pid"
+            c.init_command = ["/bin/sh", "-c", f"echo {{name}}; read go </tmp/go"]
+            c.after = {names!r}[:{names!r}.index(name)]
+""",
+        encoding="utf-8",
+    )
+    haconiwa("start", file)
+
+    def said() -> list[str]:
+        paths = [Path(os.environ["HACONIWA_LOG_DIR"]) / f"{name}.log" for name in names]
+        return [path.read_text() for path in paths if path.exists()]
+
+    def rows() -> list[dict[str, int]]:
+        found: list[dict[str, int]] = json.loads(haconiwa("ps", "--json").stdout)
+        return found
+
+    wait_until(lambda: said() == [f"{name}\n" for name in names], "all are up")
+    supervisors = [row["supervisor_pid"] for row in rows()]
+    barn = Path(f"/proc/{supervisors[0]}/stat").read_text().rpartition(")")[2].split()[1]
+    children = Path(f"/proc/{barn}/task/{barn}/children").read_text().split()
+    assert len(set(children) - {str(pid) for pid in supervisors}) == 1
+    watched = [Watched(pid) for pid in (*supervisors, int(barn))]
+    for one in watched[:-1]:  # each starts its container again
+        os.kill(next(row["pid"] for row in rows() if row["supervisor_pid"] == one.pid), signal.SIGKILL)
+    wait_until(lambda: said() == [f"{name}\n" * 2 for name in names], "all are up again")
+    for one in watched:
+        one.kill()
+        assert one.ended()
+        one.close()
+    haconiwa("start", "--adopt", file)
+    for row in rows():
+        os.kill(row["pid"], signal.SIGKILL)
+    wait_until(lambda: said() == [f"{name}\n" * 3 for name in names], "the adopted ones are started again")
+    haconiwa("stop", file)
+    (busybox_root / "tmp" / "go").unlink()

@@ -10,7 +10,7 @@ from haconiwa.cli.privilege import require_root
 from haconiwa.errors import ContainerError
 from haconiwa.host.descriptors import write_all
 from haconiwa.host.paths import log_dir, log_file, supervisor_log_file
-from haconiwa.isolation.log_relay import TIMES
+from haconiwa.isolation.log import TIMES
 from haconiwa.lifecycle.follow import Follower
 from haconiwa.lifecycle.identity import is_alive
 from haconiwa.lifecycle.state import read_state

@@ -7,7 +7,7 @@ import os
 import stat
 
 from haconiwa.isolation.confined import make_file, open_inside
-from haconiwa.isolation.log_relay import LetGoOfOutput, RelayOutput
+from haconiwa.isolation.log_steps import LetGoOfOutput, RelayOutput
 from haconiwa.isolation.step import CHILD, SUPERVISOR, Site, Step
 from haconiwa.spec.model import StdioSpec
 

@@ -65,6 +65,7 @@ class Site:
         tasks_fds: ``tasks`` files of its v1 groups, opened for writing.
         uid, gid, groups, home: Who the program runs as, once looked up.
         stdio_fds: What becomes the program's 0, 1 and 2.
+        log_relay_fd: Where output is handed over that leads to logs; -1 where nobody takes it.
         program: What is executed, once it was found.
         listener_fd: Tells of system calls that a function decides; -1 for none. For the supervisor.
         channel_fd: The connection between supervisor and child, each process's own end of it.
@@ -94,6 +95,7 @@ class Site:
         self.groups: tuple[int, ...] = ()
         self.home = "/"
         self.stdio_fds: tuple[int, int, int] = (0, 1, 2)
+        self.log_relay_fd = -1
         self.program: Executable | None = None
         self.listener_fd = -1
         self.channel_fd = -1

@@ -9,8 +9,9 @@ from haconiwa.errors import EXIT_FAILURE, ContainerError
 from haconiwa.lifecycle.adoption import as_started, notices
 from haconiwa.lifecycle.state import live_status, read_state
 from haconiwa.spec.record import replace
-from haconiwa.supervisor.barn import Work, work_in_background
+from haconiwa.supervisor.barn import Work
 from haconiwa.supervisor.base import Barn
+from haconiwa.supervisor.daemon import work_in_background
 from haconiwa.supervisor.prepare import prepare
 
 TYPE_CHECKING = False
@@ -48,7 +49,7 @@ def adopt_barn(spec: BarnSpec, options: BarnOptions, say: Callable[[str], None])
         for line in notices(container, states[container.name]):
             say(f"{container.name}: {line}")
     live = Barn(spec.file, tuple(container.name for container in spec.containers))
-    return work_in_background(options, lambda answer: Adoption(spec, options, members, live, answer))
+    return work_in_background(Adoption, spec, options, members, live)
 
 
 def _orphans(spec: BarnSpec, say: Callable[[str], None]) -> dict[str, State]:

@@ -12,7 +12,7 @@ from haconiwa.lifecycle.hooks import run_hook
 from haconiwa.lifecycle.state import remove_pid_file
 from haconiwa.spec.record import Record
 from haconiwa.supervisor.base import Barn
-from haconiwa.supervisor.memory import collect_from_now_on
+from haconiwa.supervisor.memory import collect_from_now_on, load_for_all
 from haconiwa.supervisor.messages import report
 from haconiwa.supervisor.order import Order
 from haconiwa.supervisor.pid_file import write_pid_file
@@ -41,6 +41,7 @@ class BarnOptions(Record):
         trace: Show every step.
         load: Executes the haco file again, for a reload; None where that is not possible.
         wait_ready: The caller of a daemon gets its answer once every container is ready, not only running.
+        log_relay_fd: Where supervisors hand over output that leads to logs; -1 in the foreground.
     """
 
     terminal: bool = False
@@ -49,6 +50,7 @@ class BarnOptions(Record):
     trace: bool = False
     load: Callable[[], BarnSpec] | None = None
     wait_ready: bool = False
+    log_relay_fd: int = -1
 
 
 def run_barn(spec: BarnSpec, options: BarnOptions) -> int:
@@ -71,29 +73,9 @@ def run_barn(spec: BarnSpec, options: BarnOptions) -> int:
     call_hooks(spec, "setup", live)
     if not spec.daemonize:
         return Work(spec, options, members, live).run()
-    return work_in_background(options, lambda answer: Work(spec, options, members, live, answer))
+    from haconiwa.supervisor.daemon import work_in_background
 
-
-def work_in_background(options: BarnOptions, make: Callable[[Report], Work]) -> int:
-    """Let a barn work in a process of its own, and wait until it says how it got on.
-
-    Args:
-        options: How to work.
-        make: Makes the barn, in that process.
-
-    Returns:
-        The exit status.
-    """
-    from haconiwa.supervisor.daemon import Report, detach
-
-    answer = Report()
-    if detach():
-        return answer.wait(lambda line: write_all(options.message_fd, f"{line}\n".encode()))
-    status = EXIT_FAILURE
-    try:
-        status = make(answer).run()
-    finally:
-        os._exit(status)
+    return work_in_background(Work, spec, options, members, live)
 
 
 def call_hooks(spec: BarnSpec, point: str, live: Barn) -> None:
@@ -156,6 +138,8 @@ class Work:
         self._loop.watch(self._signals.fd, lambda _events: self._take_signals())
         if self._spec.container_pid_file:
             write_pid_file(self._spec.container_pid_file)
+        if len(self._members) > 1:
+            load_for_all()
         self._fork_next()
         collect_from_now_on()
         if self._answer:
@@ -179,6 +163,7 @@ class Work:
             daemon=self._spec.daemonize,
             terminal=self._has_terminal,
             stdio_fds=self._program_fds(),
+            log_relay_fd=self._options.log_relay_fd,
             quiet=self._is_quiet(member),
             trace=self._options.trace or member.spec.log_level == "debug",
             adopts=self.adopts,

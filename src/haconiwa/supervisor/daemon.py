@@ -5,12 +5,20 @@ from __future__ import annotations
 import os
 
 from haconiwa.errors import EXIT_FAILURE, HostError
+from haconiwa.host.descriptors import write_all
 from haconiwa.host.paths import log_dir, supervisor_log_file
+from haconiwa.isolation.log_relay import LogRelay
+from haconiwa.isolation.log_steps import RelayOutput
+from haconiwa.spec.record import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from haconiwa.spec.model import BarnSpec
+    from haconiwa.supervisor.barn import BarnOptions, Work
+    from haconiwa.supervisor.base import Barn
+    from haconiwa.supervisor.member import Member
 
 _LARGEST_LOG = 8 << 20
 
@@ -52,6 +60,35 @@ class Report:
             pass
         os.close(self.write_fd)
         os.close(self._read_fd)
+
+
+def work_in_background(
+    kind: type[Work], spec: BarnSpec, options: BarnOptions, members: list[Member], live: Barn
+) -> int:
+    """Let a barn work in a process of its own, and wait until it says how it got on.
+
+    Args:
+        kind: Of barn; it is made there, with what follows.
+        spec: The file.
+        options: How to work.
+        members: Its containers.
+        live: What its hooks receive.
+
+    Returns:
+        The exit status.
+    """
+    answer = Report()
+    if detach():
+        return answer.wait(lambda line: write_all(options.message_fd, f"{line}\n".encode()))
+    status = EXIT_FAILURE
+    try:
+        relay = LogRelay() if any(isinstance(step, RelayOutput) for one in members for step in one.steps) else None
+        options = replace(options, log_relay_fd=relay.fd if relay else -1)
+        status = kind(spec, options, members, live, answer).run()
+        if relay:
+            relay.finish()
+    finally:
+        os._exit(status)
 
 
 def detach() -> bool:

@@ -5,6 +5,14 @@ from __future__ import annotations
 import gc
 
 
+def load_for_all() -> None:
+    """Load what every supervisor would load once its container is cloned: with several of them, once for all."""
+    from haconiwa.lifecycle import events
+    from haconiwa.supervisor import control, ending, requests, watch
+
+    del events, control, ending, requests, watch
+
+
 def collect_from_now_on() -> None:
     """Turn the garbage collector on, in a process that will live for a while.
 

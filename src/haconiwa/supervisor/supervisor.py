@@ -42,6 +42,7 @@ class SupervisorOptions(Record):
         daemon: The container outlives its caller, and its supervisor if need be.
         terminal: The program gets a terminal, relayed by the barn.
         stdio_fds: What the program gets as 0, 1 and 2 otherwise.
+        log_relay_fd: Where output is handed over that leads to logs; -1 in the foreground.
         quiet: Print no messages of ours.
         trace: Show every step.
         adopts: Go on with the container of a supervisor that has died.
@@ -53,6 +54,7 @@ class SupervisorOptions(Record):
     daemon: bool = False
     terminal: bool = False
     stdio_fds: tuple[int, int, int] = (0, 1, 2)
+    log_relay_fd: int = -1
     quiet: bool = False
     trace: bool = False
     adopts: bool = False
@@ -118,6 +120,7 @@ class Supervisor:
     def _make_site(self) -> Site:
         site = Site(self.spec, self.base)
         site.stdio_fds = self.options.stdio_fds
+        site.log_relay_fd = self.options.log_relay_fd
         site.dies_with_supervisor = not self.options.daemon
         site.report = self.report
         site.tell = self.tell

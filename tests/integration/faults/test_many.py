@@ -15,6 +15,12 @@ pytestmark = [pytest.mark.requires("root", "busybox"), pytest.mark.slow]
 MANY = 200
 
 
+def pss_kib(pid: int) -> int:
+    """The memory of a process; what it shares with others is counted in parts."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+
+
 def test_two_hundred_of_one_barn(box: Box) -> None:
     box.file.write_text(
         f"""\
@@ -36,6 +42,7 @@ with define() as barn:
     rows = json.loads(box.haconiwa("ps", "--json").stdout)
     assert len({row["pid"] for row in rows if row["status"] == "running"}) == MANY
     assert max(len(os.listdir(f"/proc/{row['supervisor_pid']}/fd")) for row in rows) < 40
+    assert sum(pss_kib(row["supervisor_pid"]) for row in rows) / MANY < 4096
     box.haconiwa("kill", "-s", "KILL", "-n", f"{box.name}-7", box.file)
     assert len(box.haconiwa("ps", "-q").stdout.splitlines()) == MANY - 1
     box.haconiwa("stop", box.file, timeout_s=120)
