@@ -337,6 +337,27 @@ def test_kill_ends_an_orphan_and_clears_up(box: Box, orphan: Watched) -> None:
     box.nothing_left()
 
 
+@pytest.mark.parametrize("command", ["stop", "start", "gc"])
+def test_what_an_orphan_without_a_pid_namespace_leaves_is_killed(box: Box, watched: Watch, command: str) -> None:
+    box.write(namespaces=("mount",))
+    state = box.daemon("sleep 1000 & echo up; while :; do sleep 1000; done")
+    wait_until(lambda: is_up(box), "it is up")
+    with open(f"{state['cgroups'][0]}/cgroup.procs", encoding="ascii") as file:
+        inside = [watched(int(line)) for line in file]
+    for pid in (state["supervisor"]["pid"], state["init"]["pid"]):
+        one = watched(pid)
+        one.kill()
+        assert one.ended()
+    wait_until(lambda: box.status() == "stopped", "ps says so")
+    if command == "start":
+        box.run("true")
+    else:
+        box.haconiwa(command, *([] if command == "gc" else [box.name]))
+    assert len(inside) >= 2
+    assert all(one.ended() for one in inside)
+    box.nothing_left()
+
+
 def test_orphan_that_ends_is_cleared_up_by_the_next_start(box: Box, orphan: Watched) -> None:
     orphan.kill()
     assert orphan.ended()

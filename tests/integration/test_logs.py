@@ -97,6 +97,27 @@ def test_the_log_goes_on_without_the_supervisor(box: Box) -> None:
     (box.root / "tmp" / "go").unlink()
 
 
+def test_following_goes_on_without_the_supervisor_and_with_another(box: Box) -> None:
+    os.mkfifo(box.root / "tmp" / "go")
+    state = box.daemon("echo up; while read word; do echo $word; done <>/tmp/go")
+    wait_until(lambda: log_path(box).read_text(), "it is up")
+    with box.haconiwa.start("logs", "-f", box.name) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        for word in ("orphaned", "adopted"):
+            watched = Watched(box.state()["supervisor"]["pid"])
+            watched.kill()
+            assert watched.ended()
+            watched.close()
+            (box.root / "tmp" / "go").write_text(f"{word}\n")
+            assert process.stdout.readline() == f"{word}\n"
+            box.haconiwa("start", "--adopt", box.file)
+        assert box.state()["init"] == state["init"]
+        box.stop()
+        finish(process)
+    (box.root / "tmp" / "go").unlink()
+
+
 def test_files_of_the_host(box: Box) -> None:
     file, other = box.folder / "out", box.folder / "err"
     box.write(

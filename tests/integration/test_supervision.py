@@ -283,6 +283,9 @@ def test_a_barn_starts_in_order_of_readiness_and_stops_in_reverse(box: Box) -> N
     assert watched.ended()
     watched.close()
     assert order(box.haconiwa, box, "exited") == [0, 1, 2]
+    box.haconiwa("start", "--wait-ready", file)
+    box.haconiwa("stop", file)
+    assert order(box.haconiwa, box, "exited") == [0, 1, 2, 0, 1, 2]
 
 
 def test_a_failed_start_in_a_barn_stops_the_rest_and_is_named(box: Box) -> None:

@@ -46,10 +46,10 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: SimpleNamespace, _output: Output) -> int:
-    """Signal one after the other."""
+    """Signal one after the other, the one that was started last first."""
     require_root("kill")
     failures = []
-    for state in find(arguments.target, arguments.name, arguments.pid):
+    for state in reversed(find(arguments.target, arguments.name, arguments.pid)):
         try:
             if live_status(state) == "stopped":
                 forget(state)

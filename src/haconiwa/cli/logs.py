@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from haconiwa.cli.arguments import Parser
     from haconiwa.cli.output import Output
+    from haconiwa.lifecycle.state import State
 
 DESCRIPTION = """\
 Print what a container that runs in the background has printed, stdout and stderr in one, or with --supervisor what
@@ -56,7 +57,8 @@ def run(arguments: SimpleNamespace, output: Output) -> int:  # noqa: ARG001 - th
     path = supervisor_log_file(name) if arguments.supervisor else log_file(name)
     if not os.path.exists(path):
         raise ContainerError(f'cannot find a log of "{name}"', hint=f"{log_dir()} has those that exist")
-    ended_fd = _open_end(name) if arguments.follow else -1
+    state = read_state(name) if arguments.follow else None
+    ended_fd = _open_end(state)
     with Follower(path) as follower:
         content = follower.read()
         _print(_past(path, content, arguments))
@@ -65,17 +67,23 @@ def run(arguments: SimpleNamespace, output: Output) -> int:  # noqa: ARG001 - th
             over = bool(select.select([ended_fd], [], [], 0)[0])
             _print(follower.read())
             if over:
-                break
+                os.close(ended_fd)
+                ended_fd = _open_end(_left_of(state))
     return 0
+
+
+def _left_of(state: State | None) -> State | None:
+    """The container's record after a process of it has ended: an orphan lives on, maybe under another supervisor."""
+    now = read_state(state.name) if state else None
+    return now if now and state and now.created_at == state.created_at else None
 
 
 def _print(content: bytes) -> None:
     write_all(1, content)
 
 
-def _open_end(name: str) -> int:
-    """Readable once the container is gone: a pidfd of its supervisor, or of an orphan's first process."""
-    state = read_state(name)
+def _open_end(state: State | None) -> int:
+    """Readable once the container may be gone: a pidfd of its supervisor, or of an orphan's first process."""
     for process in (state.supervisor, state.init) if state else ():
         try:
             fd = os.pidfd_open(process.pid)

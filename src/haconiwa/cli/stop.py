@@ -38,10 +38,10 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: SimpleNamespace, output: Output) -> int:
-    """Stop one after the other; what cannot be stopped does not keep the others running."""
+    """Stop one after the other, the one that was started last first; what cannot be stopped keeps no other running."""
     require_root("stop")
     failures = []
-    for state in find(arguments.target, arguments.name):
+    for state in reversed(find(arguments.target, arguments.name)):
         try:
             _stop(state, max(0.0, arguments.timeout), output)
         except ContainerError as error:

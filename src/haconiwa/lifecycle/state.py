@@ -13,7 +13,7 @@ import time
 from haconiwa.errors import ContainerError
 from haconiwa.host.descriptors import write_beside
 from haconiwa.host.paths import run_dir
-from haconiwa.isolation.groups import remove_groups
+from haconiwa.isolation.groups import kill_groups, remove_groups
 from haconiwa.kernel.locks import is_locked, try_lock
 from haconiwa.lifecycle.identity import NOBODY, Identity, boot_id, is_alive
 from haconiwa.lifecycle.json_text import to_json
@@ -258,12 +258,23 @@ def find_states(name_or_file: str) -> list[State]:
 
 
 def clear_leftovers(state: State) -> None:
-    """Remove what a dead supervisor left: empty groups and its pid file. Nothing that is alive is touched."""
+    """Remove what a dead supervisor left of a container that has ended: groups and its pid file.
+
+    Without a pid namespace the first process may have left others; they are killed, as at any end.
+    """
+    if state.boot_id == boot_id() and "pid" not in state.config.get("namespaces", ()):
+        kill_groups(_groups_of_its_own(state))
     remove_groups(state.cgroups)  # waits for what was killed a moment ago
     if state.status == "created":
         _remove_kept_namespaces(state)
     if state.pid_file:
         remove_pid_file(state.pid_file, state.supervisor.pid)
+
+
+def _groups_of_its_own(state: State) -> tuple[str, ...]:
+    """Those that no other container has taken meanwhile, which may have the same cgroup_name."""
+    others = {path for other in list_states() if other.name != state.name for path in other.cgroups}
+    return tuple(path for path in state.cgroups if path not in others)
 
 
 def _remove_kept_namespaces(state: State) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -145,6 +146,27 @@ def test_claim_over_an_orphan_is_refused() -> None:
     taken = Claim("web")
     assert taken.stale is not None
     taken.release()
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"config": {"namespaces": ["pid"]}}, {"boot_id": "another"}, {"name": "other"}]
+)
+def test_only_what_is_the_containers_own_is_killed_in_its_groups(tmp_path: Path, changes: dict[str, object]) -> None:
+    group = tmp_path / "group"
+    group.mkdir()
+    with subprocess.Popen(["sleep", "1000"]) as process:
+        (group / "cgroup.procs").write_text(f"{process.pid}\n")
+        gone = {"init": Identity(pid=1, started_at=1), "cgroups": (str(group),)}
+        if "name" in changes:  # it has taken the same group meanwhile
+            Claim("other").record(state(**changes, cgroups=(str(group),)))
+        one = Claim("web")
+        one.record(state(**gone, **({} if "name" in changes else changes)))
+        os.close(one._lock_fd)
+        Claim("web").release()
+        if changes:
+            assert process.poll() is None
+            process.kill()
+    assert process.returncode == -9
 
 
 def test_claim_of_what_is_to_be_adopted(run_dir: Path) -> None:
