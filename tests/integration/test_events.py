@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from haconiwa.errors import ContainerError
 from haconiwa.lifecycle.ask import ask, connect
-from tests.integration.box import Box, Watched, finish
+from tests.integration.box import Box, Watched, finish, wait_until
 
 pytestmark = pytest.mark.requires("root", "busybox")
 
@@ -56,6 +57,16 @@ def test_who_ended_it(box: Box) -> None:
     box.write(rest='config.add_async_hook(lambda base: base.kill("KILL"), msec=1)')
     box.run("sleep", "1000", expect=137)
     assert last_exit(box)["reason"] == "signal"
+
+
+def test_one_that_did_not_heed_the_term_of_stop_in_time(box: Box) -> None:
+    box.daemon("trap : TERM; echo up; while :; do sleep 0.05; done")
+    log = Path(os.environ["HACONIWA_LOG_DIR"]) / f"{box.name}.log"
+    wait_until(lambda: log.exists() and log.read_text(), "the trap is set")
+    box.haconiwa("stop", "-T", "0.1", box.name)
+    ended = last_exit(box)
+    assert (ended["reason"], ended["signal"], ended["exit_status"]) == ("timeout", "SIGKILL", 137)
+    assert ended["by"].startswith("haconiwa stop (pid ")
 
 
 def test_one_that_did_not_heed_term_in_time(box: Box) -> None:

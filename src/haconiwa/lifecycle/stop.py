@@ -102,6 +102,8 @@ def stop(state: State, timeout_s: float, say: Callable[[str], None]) -> None:
             say(f"{state.name}: its first process has no handler for TERM, sending KILL")
             timeout_s = 0
         if not wait_for_end(pidfd, timeout_s):
+            if not futile:
+                _note(state, [signal.SIGKILL], "haconiwa stop", final=True, late=True)
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
         if not by_namespace:
             kill_groups(state.cgroups)
@@ -112,11 +114,19 @@ def stop(state: State, timeout_s: float, say: Callable[[str], None]) -> None:
     _wait_for_supervisor(state)
 
 
-def _note(state: State, numbers: list[int], by: str, *, final: bool) -> None:
-    """Let the supervisor know who signals its container, and that it is not to be started again when `final`."""
+def _note(state: State, numbers: list[int], by: str, *, final: bool, late: bool = False) -> None:
+    """Let the supervisor know who signals its container.
+
+    Args:
+        state: The container.
+        numbers: The signals.
+        by: Who.
+        final: It is not to be started again.
+        late: It did not heed TERM in time.
+    """
     from haconiwa.lifecycle.ask import note  # supervisors load this module too, and never ask anybody
 
-    note(state.name, signals=numbers, by=by, final=final)
+    note(state.name, signals=numbers, by=by, final=final, late=late)
 
 
 def _give_up_start(state: State) -> bool:

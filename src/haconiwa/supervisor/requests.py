@@ -38,13 +38,18 @@ def _status(supervisor: Supervisor, _request: Request, _peer: Peer) -> Answer:
 
 
 def _note(supervisor: Supervisor, request: Request, peer: Peer) -> Answer:
-    """Somebody is about to send signals by itself; with ``final`` the container shall not be started again."""
+    """Somebody is about to send signals by itself.
+
+    With ``final`` the container shall not be started again; with ``late`` it did not heed TERM in time.
+    """
     numbers, by = request.get("signals"), request.get("by")
     if not isinstance(numbers, list) or not isinstance(by, str):
         raise ContainerError("the note lacks signals or by")
     for number in numbers:
         if supervisor.watch and isinstance(number, int):
             supervisor.watch.note_signal(number, f"{by} (pid {peer.pid}, uid {peer.uid})")
+    if supervisor.watch and request.get("late") is True:
+        supervisor.watch.killed_late = True
     if request.get("final") is True:
         supervisor.stop_asked = True
     return {}
