@@ -9,7 +9,7 @@ from haconiwa.cli.ps import describe
 from haconiwa.cli.start import select
 from haconiwa.cli.targets import add_target, find
 from haconiwa.errors import ContainerError
-from haconiwa.isolation.groups import member_pids
+from haconiwa.isolation.groups import all_member_pids
 from haconiwa.spec.record import to_plain
 
 TYPE_CHECKING = False
@@ -51,14 +51,13 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
 
 
 def _recorded(state: State) -> dict[str, object]:
-    processes = sorted({pid for path in state.cgroups for pid in member_pids(path)})
     return {
         **describe(state),
         "haco_file": state.haco_file,
         "container_pid_file": state.pid_file,
         "health": state.health,
         "cgroups": list(state.cgroups),
-        "processes": processes,
+        "processes": all_member_pids(state.cgroups),
         "interfaces": _interfaces(state),
         "config": state.config,
     }

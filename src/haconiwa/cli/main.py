@@ -30,6 +30,7 @@ COMMANDS = {
     "stop": "end a container: TERM, then KILL",
     "ps": "list containers",
     "logs": "show what a container in the background has printed",
+    "stats": "show what containers use of the machine",
     "events": "show what happened to containers",
     "plan": "show every step that start would take",
     "check": "check a haco file without root",

@@ -7,6 +7,9 @@ import time
 
 from haconiwa.kernel import signals as signal
 
+ALMOST_UNLIMITED = 2**63 - 65536
+"""v1 shows the largest multiple of a page for no limit; no page is larger than this allows for."""
+
 _REMOVE_WITHIN_S = 2.0
 
 
@@ -71,6 +74,11 @@ def member_pids(path: str) -> list[int]:
     Those that another pid namespace hides from it show as 0 and are left out.
     """
     return [pid for pid in _members(path) if pid]
+
+
+def all_member_pids(paths: tuple[str, ...]) -> list[int]:
+    """The processes in any of some groups and the groups below them, each once."""
+    return sorted({pid for path in paths for pid in member_pids(path)})
 
 
 def is_populated(path: str) -> bool:

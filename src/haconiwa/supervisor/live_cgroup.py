@@ -6,7 +6,7 @@ import os
 
 from haconiwa.errors import ContainerError
 from haconiwa.isolation.cgroup_limits import Impossible, on_host
-from haconiwa.isolation.groups import read_group_file, write_group_file
+from haconiwa.isolation.groups import ALMOST_UNLIMITED, read_group_file, write_group_file
 from haconiwa.spec import cgroup_keys
 from haconiwa.spec.cgroup_translate import TO_V1, TO_V2, Untranslatable, translate
 from haconiwa.spec.cgroup_values import MAX, anything
@@ -23,8 +23,6 @@ _USAGE = {"memory.current": "memory.usage_in_bytes", "memory.peak": "memory.max_
 
 _FREEZER = ("cgroup.freeze", "freezer.state")
 _FREEZER_WORDS = {"cgroup.freeze": ("0", "1"), "freezer.state": ("THAWED", "FROZEN")}
-_ALMOST_UNLIMITED = 2**63 - 65536
-"""v1 shows the largest multiple of a page for no limit; no page is larger than this allows for."""
 
 
 class LiveCgroup:
@@ -160,7 +158,7 @@ def _lines(path: str, key: str) -> Lines:
     lines = tuple(read_group_file(path).splitlines())
     if len(lines) == 1 and cgroup_keys.parser(key, 1):
         word = lines[0]
-        if word == "-1" or (word.isdigit() and int(word) >= _ALMOST_UNLIMITED):
+        if word == "-1" or (word.isdigit() and int(word) >= ALMOST_UNLIMITED):
             return (MAX,)
     return lines
 

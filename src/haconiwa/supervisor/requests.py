@@ -75,4 +75,18 @@ def _reload(supervisor: Supervisor, request: Request, _peer: Peer) -> Answer:
     return {"changes": apply(supervisor, request.get("data") or {})}
 
 
-_ANSWERS = {"status": _status, "stop": _stop, "events": _events, "note": _note, "reload": _reload}
+def _stats(supervisor: Supervisor, _request: Request, _peer: Peer) -> Answer:
+    """What the container uses now; the processor's share is the average since its start."""
+    from haconiwa.lifecycle.measure import describe, measure
+
+    return describe(measure(supervisor.state, supervisor.state.status))
+
+
+_ANSWERS = {
+    "status": _status,
+    "stats": _stats,
+    "stop": _stop,
+    "events": _events,
+    "note": _note,
+    "reload": _reload,
+}
