@@ -92,6 +92,8 @@ def no_mounts_left(session_dir: Path, tmp_path_factory: pytest.TempPathFactory) 
 class RunDirs:
     """The directories that the program uses during one test, instead of those of the machine.
 
+    The sockets of journald and syslog, `base` / "journal" and "syslog", exist only where a test makes them.
+
     Attributes:
         base: The directory that holds them and is removed after the test.
         run: State of running containers.
@@ -112,6 +114,8 @@ class RunDirs:
             "HACONIWA_LOG_DIR": str(self.log),
             "HACONIWA_CACHE_DIR": str(self.cache),
             "HACONIWA_CONFIG": str(self.config),
+            "HACONIWA_JOURNAL": str(base / "journal"),
+            "HACONIWA_SYSLOG": str(base / "syslog"),
         }
 
     def runtime_files(self) -> list[str]:

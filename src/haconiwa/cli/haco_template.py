@@ -292,6 +292,8 @@ with configure() as g:
     #g.bridge_ip = "10.0.0.1/24"
     # Users whose haco files may be loaded, besides root and the caller.
     #g.trusted_uids = [1000]
+    # Whether supervisors in the background tell journald or syslog too what they say.
+    #g.syslog = True
 """
 
 

@@ -10,7 +10,7 @@ from haconiwa.dsl.paths import host_path
 from haconiwa.dsl.place import here
 from haconiwa.errors import ConfigError, Problem
 from haconiwa.spec.model import Defaults
-from haconiwa.spec.values import ID_MAX, items, number
+from haconiwa.spec.values import ID_MAX, boolean, items, number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,6 +63,9 @@ class Configuration(Node):
     trusted_uids: Setting[Sequence[int], tuple[int, ...]] = Setting(_uids, ())
     """Whose haco files may be loaded besides root's and the caller's own. They run with the caller's privileges."""
 
+    syslog: Setting[bool, bool] = Setting(boolean, True)
+    """Whether supervisors in the background tell journald, or else a syslog daemon, what they say to their log."""
+
     def __init__(self, load: Loading) -> None:
         super().__init__(load)
         object.__setattr__(self, "_first_child", None)
@@ -77,6 +80,7 @@ class Configuration(Node):
             bridge_name=self.bridge_name,
             bridge_ip=self.bridge_ip,
             trusted_uids=self.trusted_uids,
+            syslog=self.syslog,
         )
 
 

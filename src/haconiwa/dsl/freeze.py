@@ -52,6 +52,7 @@ def freeze(barn: Definition) -> BarnSpec:
         daemonize=daemon,
         validate_real_id=barn._values.get("validate_real_id"),
         hooks=tuple(hook for hook in _hooks(barn) if hook.point in BARN_POINTS),
+        syslog=barn._load.defaults.syslog,
     )
 
 

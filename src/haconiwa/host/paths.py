@@ -55,6 +55,16 @@ def default_pid_file(name: str) -> str:
     return os.path.join(os.path.dirname(run_dir()), f"haconiwa-{name}.pid")
 
 
+def journal_socket() -> str:
+    """Where journald takes messages: /run/systemd/journal/socket."""
+    return os.environ.get("HACONIWA_JOURNAL", "/run/systemd/journal/socket")
+
+
+def syslog_socket() -> str:
+    """Where a syslog daemon takes messages: /dev/log."""
+    return os.environ.get("HACONIWA_SYSLOG", "/dev/log")
+
+
 def subid_file(kind: str) -> str:
     """Who may use which subordinate ids; `kind` is ``uid`` or ``gid``: /etc/subuid, /etc/subgid."""
     return os.environ.get(f"HACONIWA_SUB{kind.upper()}", f"/etc/sub{kind}")

@@ -291,6 +291,7 @@ class Defaults(Record):
         roots: Host folder below which `new` places root file systems.
         bridge_name, bridge_ip: The bridge that containers are connected to by default.
         trusted_uids: Whose haco files may be loaded besides root's and the caller's own.
+        syslog: Supervisors in the background tell journald or syslog too what they say.
     """
 
     log_level: str = "info"
@@ -300,6 +301,7 @@ class Defaults(Record):
     bridge_name: str = "haconiwa0"
     bridge_ip: str = "10.0.0.1/24"
     trusted_uids: tuple[int, ...] = ()
+    syslog: bool = True
 
 
 class BarnSpec(Record):
@@ -311,6 +313,7 @@ class BarnSpec(Record):
         container_pid_file: Set on a barn of several containers: holds the barn process's pid; else empty.
         hooks: Those of the points setup, teardown and system_failure.
         validate_real_id: Decides by real uid and gid who may use this file; None lets everybody.
+        syslog: In the background, what supervisors say goes to journald or syslog as well.
     """
 
     file: str
@@ -320,6 +323,7 @@ class BarnSpec(Record):
     daemonize: bool = False
     validate_real_id: Callable[[int, int], bool] | None = None
     hooks: tuple[HookSpec, ...] = ()
+    syslog: bool = True
 
     def hooks_at(self, point: str) -> tuple[HookSpec, ...]:
         """The barn's hooks of one point, in the order in which they were added."""

@@ -6,6 +6,7 @@ import os
 
 from haconiwa.errors import HaconiwaError
 from haconiwa.kernel.signals import SIGTERM, pidfd_send_signal, signal_number
+from haconiwa.supervisor.messages import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ class Base:
 
     def log(self, text: object) -> None:
         """Print a line with the container's name, where the supervisor's own messages go."""
-        os.write(1, f"{self.name}: {text}\n".encode("utf-8", "surrogateescape"))
+        say(f"{self.name}: {text}")
 
 
 class Barn:

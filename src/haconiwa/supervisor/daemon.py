@@ -10,6 +10,7 @@ from haconiwa.host.paths import log_dir, supervisor_log_file
 from haconiwa.isolation.log_relay import LogRelay
 from haconiwa.isolation.log_steps import RelayOutput
 from haconiwa.spec.record import replace
+from haconiwa.supervisor.messages import use_syslog
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,6 +83,10 @@ def work_in_background(
         return answer.wait(lambda line: write_all(options.message_fd, f"{line}\n".encode()))
     status = EXIT_FAILURE
     try:
+        if spec.syslog:
+            from haconiwa.supervisor.syslog import open_syslog
+
+            use_syslog(open_syslog(spec.file))
         relay = LogRelay() if any(isinstance(step, RelayOutput) for one in members for step in one.steps) else None
         options = replace(options, log_relay_fd=relay.fd if relay else -1)
         status = kind(spec, options, members, live, answer).run()

@@ -9,7 +9,7 @@ from haconiwa.kernel import signals as signal
 from haconiwa.spec.record import replace
 from haconiwa.supervisor import link as barn_link
 from haconiwa.supervisor.link import FAILED, MESSAGE, NEVER_READY, READY, UP, make_link
-from haconiwa.supervisor.messages import report
+from haconiwa.supervisor.messages import report, speak_for
 from haconiwa.supervisor.supervisor import Supervisor
 
 TYPE_CHECKING = False
@@ -164,6 +164,7 @@ def _run_supervisor(
         for number, fd in enumerate((null_fd, *output_fds)):
             os.dup2(fd, number)
         os.chdir("/")
+        speak_for(spec.name)
         supervisor = Supervisor(spec, steps, link, options)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         status = supervisor.run()

@@ -1,14 +1,54 @@
-"""What barns and supervisors print."""
+"""What barns and supervisors say of themselves."""
 
 from __future__ import annotations
 
-import os
 import sys
 
 from haconiwa.errors import HaconiwaError
+from haconiwa.host.descriptors import write_all
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from haconiwa.supervisor.syslog import Syslog
+
+ERROR, WARNING, INFO = 3, 4, 6
+"""How much a message matters, as in syslog(3)."""
+
+_syslog: Syslog | None = None
+
+
+def use_syslog(syslog: Syslog) -> None:
+    """Send what this process and those forked from it say to the log of the machine as well."""
+    global _syslog  # noqa: PLW0603 - like stdout and stderr it belongs to the process
+    _syslog = syslog
+
+
+def speak_for(name: str) -> None:
+    """What is said from now on is said by the supervisor of that container."""
+    if _syslog:
+        _syslog.take_over(name)
+
+
+def flush() -> None:
+    """Let what hooks have printed come before what is said next."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        pass  # the disk is full; the container goes on
 
 
 def report(error: HaconiwaError) -> None:
     """An error, where the barn has led stderr."""
-    sys.stdout.flush()
-    os.write(2, "".join(f"{line}\n" for line in error.lines()).encode("utf-8", "surrogateescape"))
+    flush()
+    lines = error.lines()
+    write_all(2, "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))
+    if _syslog:
+        _syslog.send(ERROR, lines)
+
+
+def say(text: str, priority: int = INFO) -> None:
+    """A line, where the barn has led stdout."""
+    flush()
+    write_all(1, f"{text}\n".encode("utf-8", "surrogateescape"))
+    if _syslog:
+        _syslog.send(priority, [text])

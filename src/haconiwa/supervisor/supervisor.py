@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from haconiwa.errors import ContainerError, HaconiwaError, HookError
 from haconiwa.host.loop import Loop
@@ -17,7 +16,7 @@ from haconiwa.lifecycle.state import Claim, State, now, remove_pid_file
 from haconiwa.spec.record import Record, replace, to_plain
 from haconiwa.supervisor import link as barn_link
 from haconiwa.supervisor.base import Base
-from haconiwa.supervisor.messages import report
+from haconiwa.supervisor.messages import INFO, WARNING, flush, report, say
 from haconiwa.supervisor.pid_file import write_pid_file
 from haconiwa.supervisor.signals import STOP_SIGNALS, Signals, stop_signals
 
@@ -372,17 +371,17 @@ class Supervisor:
         if isinstance(error, HookError) and os.getpid() == self.base.supervisor_pid:
             self.tell("hook_failed", error=str(error))
 
-    def _say(self, text: str) -> None:
+    def _say(self, text: str, priority: int = INFO) -> None:
         """A message of ours, where the barn has led stdout: the terminal, stderr, or the supervisor's log."""
-        if self.options.quiet:
+        if self.options.quiet and (priority != WARNING or self.spec.log_level != "warning"):
             return
-        sys.stdout.flush()
         if self.options.terminal:
+            flush()
             barn_link.send_message(self._link, text)
         else:
-            os.write(1, f"{text}\n".encode("utf-8", "surrogateescape"))
+            say(text, priority)
 
     def _report_leftovers(self) -> None:
         for path in self._site.cgroup_paths:
             if os.path.isdir(path):
-                self._say(f'{self.spec.name}: left the cgroup "{path}": something else put processes into it')
+                self._say(f'{self.spec.name}: left the cgroup "{path}": something else put processes into it', WARNING)

@@ -35,10 +35,11 @@ with configure() as g:
 with configure() as g:
     g.roots = "/srv/roots"
     g.trusted_uids = [1000, 1001]
+    g.syslog = False
 """
     )
     expected = Defaults(
-        log_level="debug", wait_interval=10, strategy="git", roots="/srv/roots", trusted_uids=(1000, 1001)
+        log_level="debug", wait_interval=10, strategy="git", roots="/srv/roots", trusted_uids=(1000, 1001), syslog=False
     )
     assert load_defaults() == expected
 
