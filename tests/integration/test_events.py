@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import pytest
 from haconiwa.errors import ContainerError
 from haconiwa.lifecycle.ask import ask, connect
 from tests.integration.box import Box, Watched, finish, wait_until
+from tests.integration.test_cgroup_hooks import FILLS_MEMORY
+from tests.integration.test_cgroups import needs
 
 pytestmark = pytest.mark.requires("root", "busybox")
 
@@ -56,7 +59,7 @@ def test_who_ended_it(box: Box) -> None:
 
     box.write(rest='config.add_async_hook(lambda base: base.kill("KILL"), msec=1)')
     box.run("sleep", "1000", expect=137)
-    assert last_exit(box)["reason"] == "signal"
+    assert last_exit(box) == {"exit_status": 137, "reason": "signal", "signal": "SIGKILL", "by": "a hook"}
 
 
 def test_one_that_did_not_heed_the_term_of_stop_in_time(box: Box) -> None:
@@ -118,3 +121,60 @@ def test_failed_hooks_are_events(box: Box) -> None:
     box.write(rest='config.add_general_hook("before_start_wait", lambda base: 1 / 0)')
     box.run("true")
     assert "division by zero" in events(box, "hook_failed")[0]["error"]
+
+
+@pytest.mark.parametrize("point", ["before_fork", "after_fork", "before_chroot", "after_chroot", "teardown_container"])
+def test_hooks_that_may_fail_are_events_wherever_they_run(box: Box, point: str) -> None:
+    box.write(rest=f'config.add_general_hook({point!r}, lambda base: 1 / 0, on_error="continue")')
+    said = box.run("true").stderr
+    (failed,) = events(box, "hook_failed")
+    assert failed["error"].startswith(f'the {point} hook "<lambda>" failed: ZeroDivisionError') or (
+        failed["error"].startswith(f'{box.name}: the {point} hook "<lambda>" failed: ZeroDivisionError')
+    )
+    assert said.count("ZeroDivisionError") == 1
+
+
+def test_who_sent_a_signal_with_haconiwa_kill(box: Box) -> None:
+    box.daemon("exec sleep 1000")
+    box.haconiwa("kill", "-s", "SYS", box.name, expect=None)
+    box.haconiwa("kill", "-s", "KILL", box.name, expect=None)
+    wait_until(lambda: not box.run_dir.exists(), "it is gone")
+    ended = last_exit(box)
+    assert ended["reason"] == "signal"
+    assert re.fullmatch(r"haconiwa kill \(pid \d+, uid 0\)", ended["by"])
+
+
+@pytest.mark.layouts
+@pytest.mark.parametrize("survives", [True, False])
+def test_memory_used_up_without_a_hook(box: Box, survives: bool) -> None:
+    needs("memory")
+    box.write('config.cgroup["memory.max"] = "24M"\nconfig.cgroup["memory.swap.max"] = 0')
+    if survives:
+        assert box.sh(f"{FILLS_MEMORY}; echo survived") == "survived\n"
+    else:
+        box.run("/bin/sh", "-c", "exec tail -c 200000000 </dev/zero", expect=137)
+    told = [event["event"] for event in events(box)]
+    assert told in (
+        ["created", "started", "oom", "exited", "removed"],
+        ["created", "started", "oom", "oom", "exited", "removed"],
+    )
+    assert events(box, "oom")[0]["count"] >= 1
+    assert last_exit(box)["reason"] == ("exit" if survives else "oom")
+
+
+def test_a_system_call_that_its_filter_kills_for(box: Box) -> None:
+    box.write('config.seccomp.filter(default="allow").kill("sethostname")')
+    box.run("hostname", "new", expect=128 + signal.SIGSYS)
+    assert last_exit(box)["reason"] == "seccomp"
+
+
+def test_the_end_of_one_whose_supervisor_was_killed(box: Box) -> None:
+    """Whoever clears up says that it is gone."""
+    watched = Watched(box.daemon()["supervisor"]["pid"])
+    watched.kill()
+    assert watched.ended()
+    watched.close()
+    assert [event["event"] for event in events(box)] == ["created", "started"]
+    box.stop()
+    assert events(box)[-1]["event"] == "removed"
+    assert events(box)[-1]["why"] == "its supervisor was killed"

@@ -116,6 +116,20 @@ class Notifications(Source):
             return 0
 
 
+def watch_oom(group: str) -> Source:
+    """What tells that the memory of a group is used up, from now on.
+
+    Args:
+        group: One with the memory controller.
+
+    Raises:
+        OSError: The kernel does not tell.
+    """
+    if os.path.exists(f"{group}/memory.oom_control"):
+        return Notifications(group, "memory.oom_control", "")
+    return Counter(f"{group}/memory.events", "oom_kill")
+
+
 class WatchGroup(Step):
     """Begin to watch for the events of one hook."""
 
@@ -139,11 +153,10 @@ class WatchGroup(Step):
             counter = Counter(f"{self.group}/pids.events", "max")
             counter.look_every_s = _LOOK_EVERY_S if self.version == 1 else None
             return counter
-        if self.version == 1:
-            name = "memory.oom_control" if self.hook.type == "oom" else "memory.pressure_level"
-            return Notifications(self.group, name, self.hook.level)
         if self.hook.type == "oom":
-            return Counter(f"{self.group}/memory.events", "oom_kill")
+            return watch_oom(self.group)
+        if self.version == 1:
+            return Notifications(self.group, "memory.pressure_level", self.hook.level)
         return Stalls(f"{self.group}/memory.pressure", PRESSURE_STALLS[self.hook.level])
 
     def undo(self, site: Site) -> None:

@@ -96,6 +96,12 @@ def _members(path: str) -> list[int]:
     return pids
 
 
+def memory_group(paths: tuple[str, ...]) -> str:
+    """Which of some groups has the memory controller; empty for none."""
+    names = ("memory.events", "memory.oom_control")
+    return next((path for path in paths for name in names if os.path.exists(f"{path}/{name}")), "")
+
+
 def oom_kills(paths: tuple[str, ...]) -> int:
     """How many processes of some groups the kernel has killed because their memory was at its limit."""
     kills = 0

@@ -18,7 +18,7 @@ from haconiwa.kernel import signals as signal
 from haconiwa.kernel.process import clone3
 from haconiwa.lifecycle.init import run_child
 from haconiwa.lifecycle.program import EXECUTE, READY
-from haconiwa.lifecycle.sync import FAILED, MESSAGE_SIZE, decode_failure, place_of, step_error
+from haconiwa.lifecycle.sync import FAILED, MESSAGE_SIZE, WENT_WRONG, decode_failure, place_of, step_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class Container:
             if pid == 0:
                 os.close(self.site.channel_fd)  # while the child held it too, the supervisor's death would not show
                 self.site.channel_fd = child_channel_fd
-                run_child([s for s in self._steps if s.place in (CHILD, INSIDE)], self.site, self._trace)
+                run_child(self._inner_steps, self.site, self._trace)
             self.pid, self.pidfd, self.site.child_pid = pid, pidfd, pid
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
@@ -175,8 +175,7 @@ class Container:
 
     def _raise_failure(self, message: bytes) -> None:
         if message.startswith(FAILED):
-            inner = [step for step in self._steps if step.place in (CHILD, INSIDE)]
-            raise decode_failure(message, inner, self.spec.name) from None
+            raise decode_failure(message, self._inner_steps, self.spec.name) from None
 
     def _expect(self, expected: bytes, wake_fd: int, is_interrupted: Callable[[], bool] | None) -> None:
         """Wait for a message of the child's; the empty one is the end of the connection."""
@@ -206,6 +205,19 @@ class Container:
         )
 
     def _next_message(self, wake_fd: int, is_interrupted: Callable[[], bool] | None) -> bytes:
+        """The next message, once all was reported that went wrong before it."""
+        while True:
+            message = self._receive(wake_fd, is_interrupted)
+            if not message.startswith(WENT_WRONG):
+                return message
+            self.site.report(decode_failure(message, self._inner_steps, self.spec.name))
+
+    @property
+    def _inner_steps(self) -> list[Step]:
+        """What the container's process does."""
+        return [step for step in self._steps if step.place in (CHILD, INSIDE)]
+
+    def _receive(self, wake_fd: int, is_interrupted: Callable[[], bool] | None) -> bytes:
         poll = select.poll()
         poll.register(self.site.channel_fd, select.POLLIN)
         if wake_fd >= 0:

@@ -13,7 +13,7 @@ from haconiwa.errors import EXIT_FAILURE
 from haconiwa.kernel import signals as signal
 from haconiwa.kernel.process import reset_library_signals, set_dumpable, set_pdeathsig
 from haconiwa.lifecycle.hooks import RESTORED_AFTER_HOOKS
-from haconiwa.lifecycle.sync import encode_failure
+from haconiwa.lifecycle.sync import WENT_WRONG, encode_failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def run_child(steps: list[Step], site: Site, trace: Callable[[Step], None]) -> N
         set_dumpable(False)
         reset_signals()
         RESTORED_AFTER_HOOKS.clear()
+        site.report = lambda error: _tell(site, index, error)
         for index, step in enumerate(steps):  # noqa: B007 - named in the failure
             trace(step)
             step.execute(site)
@@ -44,6 +45,11 @@ def run_child(steps: list[Step], site: Site, trace: Callable[[Step], None]) -> N
         os.write(site.channel_fd, encode_failure(index, error))
     finally:
         os._exit(EXIT_FAILURE)
+
+
+def _tell(site: Site, index: int, error: BaseException) -> None:
+    """Let the supervisor say and record what went wrong and does not stop the start."""
+    os.write(site.channel_fd, encode_failure(index, error, WENT_WRONG))
 
 
 def reset_signals() -> None:

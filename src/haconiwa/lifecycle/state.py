@@ -105,6 +105,9 @@ class Claim:
                 subject=self.name,
             )
         clear_leftovers(stale)
+        from haconiwa.lifecycle.events import append_event  # which needs this module
+
+        append_event(self.name, "removed", why="its supervisor was killed")
         return stale
 
     def record(self, state: State) -> None:

@@ -12,6 +12,7 @@
                           ◀──────────── ``L`` with a listener, if functions decide system calls
                                               execve
                           ◀──────────── end of file: the exec succeeded (close-on-exec)
+                          ◀──────────── ``W`` at any time: something went wrong and the start goes on, as data
                           ◀──────────── ``E`` at any time: a step failed, as data
 
 One SOCK_SEQPACKET pair, one message a packet. A side that finds the other gone gives up.
@@ -21,17 +22,28 @@ from __future__ import annotations
 
 import os
 
-from haconiwa.errors import ContainerError, HaconiwaError, HookError, InternalError, Where, describe_errno, printable
+from haconiwa.errors import (
+    ContainerError,
+    HaconiwaError,
+    HookError,
+    HostError,
+    InternalError,
+    Where,
+    describe_errno,
+    printable,
+)
 from haconiwa.isolation.step import Step
 from haconiwa.lifecycle.hooks import user_frames
 
 FAILED = b"E"
 """First byte of the message about a failed step."""
+WENT_WRONG = b"W"
+"""First byte of the message about what does not stop the start; the rest is the same."""
 MESSAGE_SIZE = 65536
 _FIELD_LIMIT = 1024
 
 
-def encode_failure(index: int, error: BaseException) -> bytes:
+def encode_failure(index: int, error: BaseException, kind: bytes = FAILED) -> bytes:
     """A failure of the child as bytes. Uses nothing that could import, look up a codec or open a file."""
     fields = [str(index), type(error).__name__]
     if isinstance(error, HookError):
@@ -39,6 +51,8 @@ def encode_failure(index: int, error: BaseException) -> bytes:
         fields += [part for file, line, function in error.frames for part in (file, str(line), function)]
     elif isinstance(error, ContainerError):
         fields += ["container", str(error.errno), str(error.exit_status), error.what, error.why, error.hint]
+    elif isinstance(error, HostError):
+        fields += ["host", "0", "0", error.what, error.why, error.hint]
     elif isinstance(error, OSError) and error.errno is not None:
         fields += ["os", str(error.errno), "0", "", error.strerror or "", ""]
     else:
@@ -46,7 +60,7 @@ def encode_failure(index: int, error: BaseException) -> bytes:
         code = [(frame[0], str(frame[1]), frame[2]) for frame in user_frames(error.__traceback__)]
         fields += [part for frame in code for part in frame]
     # Escaped, so that any text can be encoded and no field has a NUL; cut, so that all of it fits into one packet.
-    return FAILED + b"\0".join(printable(field).encode()[:_FIELD_LIMIT] for field in fields)
+    return kind + b"\0".join(printable(field).encode()[:_FIELD_LIMIT] for field in fields)
 
 
 def decode_failure(message: bytes, steps: list[Step], subject: str) -> HaconiwaError:
@@ -62,6 +76,8 @@ def decode_failure(message: bytes, steps: list[Step], subject: str) -> HaconiwaE
         return ContainerError(
             what, why=why, hint=hint, where=step.where, subject=subject, exit_status=int(status), errno=int(number)
         )
+    if kind == "host":
+        return HostError(what, why=why, hint=hint, where=step.where, subject=subject)
     if kind == "os":
         return step_error(step, OSError(int(number), why), subject)
     return InternalError(f"cannot {step.describe()}", why=f"{name}: {why}", subject=subject)

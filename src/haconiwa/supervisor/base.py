@@ -59,6 +59,7 @@ class Base:
         self._pidfd = -1
         self._get_state: Callable[[], State] | None = None
         self._stop: Callable[[], None] | None = None
+        self._note_signal: Callable[[int], None] | None = None
         self._stop_asked = False
 
     def begin_run(self) -> None:
@@ -95,7 +96,10 @@ class Base:
         """
         if self._pidfd < 0:
             raise ProcessLookupError(f"{self.name} is not running")
-        pidfd_send_signal(self._pidfd, signal_number(sig))
+        number = signal_number(sig)
+        if self._note_signal:
+            self._note_signal(number)
+        pidfd_send_signal(self._pidfd, number)
 
     def attach(self, argv: Sequence[str], *, stdin: bytes = b"", timeout_sec: float | None = None) -> Attached:
         """Run a command in the container, confined as its first process is, and wait for its end.

@@ -33,7 +33,7 @@ def describe_end(container: Container, watch: Watch, signalled_by: str | None) -
     reason = "signal"
     if watch.killed_late:
         reason = "timeout"
-    elif number == signal.SIGSYS:
+    elif number == signal.SIGSYS and signalled_by is None:
         reason = "seccomp"
     elif number == signal.SIGKILL and by is None and oom_kills(container.site.cgroup_paths):
         reason = "oom"

@@ -1,9 +1,13 @@
-"""Cgroup hooks: functions called when the kernel tells of an event of the container's groups."""
+"""What the kernel tells of the container's groups: recorded, and functions of the haco file's called for it."""
 
 from __future__ import annotations
 
+import os
+
 from haconiwa.errors import HookError
 from haconiwa.host.loop import PRIORITY, READABLE
+from haconiwa.isolation.cgroup_events import watch_oom
+from haconiwa.isolation.groups import oom_kills
 from haconiwa.lifecycle.hooks import call_function, function_name
 
 TYPE_CHECKING = False
@@ -12,6 +16,35 @@ if TYPE_CHECKING:
     from haconiwa.isolation.cgroup_events import Source
     from haconiwa.spec.supervision import CgroupHookSpec
     from haconiwa.supervisor.supervisor import Supervisor
+
+
+class OomEvents:
+    """Tells of memory that is used up, where no hook of the haco file's is called for it.
+
+    Args:
+        group: The container's with the memory controller, made for this run.
+        supervisor: Of the container.
+    """
+
+    def __init__(self, group: str, supervisor: Supervisor) -> None:
+        self._source = watch_oom(group)
+        self._supervisor = supervisor
+        events = PRIORITY if self._source.by_priority else READABLE
+        supervisor.loop.watch(self._source.fd, lambda _events: self.look(told=True), events)
+        self._tell(oom_kills((group,)))  # before it was watched
+
+    def look(self, *, told: bool = False) -> None:
+        """Tell what was not told yet."""
+        self._tell(self._source.take(told=told))
+
+    def _tell(self, count: int) -> None:
+        if count:
+            self._supervisor.tell("oom", count=count)
+
+    def cancel(self) -> None:
+        """The container has ended, and what its end was is told."""
+        self._supervisor.loop.unwatch(self._source.fd)
+        os.close(self._source.fd)
 
 
 class CgroupHook:

@@ -276,7 +276,8 @@ class Supervisor:
         from haconiwa.supervisor.control import Control
         from haconiwa.supervisor.watch import Watch
 
-        self.watch = Watch(self)
+        self.watch = watch = Watch(self)
+        self.base._note_signal = lambda number: watch.note_signal(number, "a hook")
         if self._control is None:
             self._control = Control(self.loop, self._claim.folder, self._answer)
             self.loop.watch(self._signals.fd, lambda _events: self.take_signals())
@@ -366,9 +367,9 @@ class Supervisor:
         return error.exit_status
 
     def report(self, error: HaconiwaError) -> None:
-        """Say what went wrong and does not end the container. Hooks of the container's process come here as well."""
+        """Say what went wrong and does not end the container; what did in the container's process comes here too."""
         report(error)
-        if isinstance(error, HookError) and os.getpid() == self.base.supervisor_pid:
+        if isinstance(error, HookError):
             self.tell("hook_failed", error=str(error))
 
     def _say(self, text: str, priority: int = INFO) -> None:

@@ -6,6 +6,7 @@ import time
 
 from haconiwa.errors import HookError
 from haconiwa.host.loop import READABLE, Timer
+from haconiwa.isolation.groups import memory_group
 from haconiwa.kernel import signals as signal
 from haconiwa.lifecycle.hooks import call_function, function_name
 from haconiwa.lifecycle.stop import heeds
@@ -16,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from haconiwa.supervisor.group_events import CgroupHook
+    from haconiwa.supervisor.group_events import CgroupHook, OomEvents
     from haconiwa.supervisor.health import Health, Readiness
     from haconiwa.supervisor.supervisor import Supervisor
 
@@ -47,6 +48,7 @@ class Watch:
         self._readiness = () if supervisor.state.health == "ready" else self._spec.readiness
         self._not_ready_yet = len(self._readiness)
         self._signalled_by: dict[int, str] = {}
+        self._oom: OomEvents | None = None
 
     def run_until_end(self) -> int:
         """Watch until the container has ended.
@@ -89,14 +91,22 @@ class Watch:
         decider = Decider(fd, self._spec.seccomp, self._supervisor.report)
         self._loop.watch(fd, lambda events: decider.decide() if events & READABLE else self._loop.unwatch(fd))
 
-    def _begin_events(self) -> list[CgroupHook]:
-        """Begin to call the hooks for events of its groups."""
-        if not self._spec.cgroup_hooks:
+    def _begin_events(self) -> list[CgroupHook | OomEvents]:
+        """Begin to tell of events of its groups, and to call the hooks for them."""
+        group = memory_group(self._container.site.cgroup_paths)
+        if not (self._spec.cgroup_hooks or group):
             return []
-        from haconiwa.supervisor.group_events import CgroupHook
+        from haconiwa.supervisor.group_events import CgroupHook, OomEvents
 
         pairs = zip(self._spec.cgroup_hooks, self._container.site.group_events, strict=True)
-        return [CgroupHook(hook, source, self._supervisor) for hook, source in pairs]
+        looks: list[CgroupHook | OomEvents] = [CgroupHook(hook, source, self._supervisor) for hook, source in pairs]
+        if group and all(hook.type != "oom" for hook in self._spec.cgroup_hooks):
+            try:
+                self._oom = OomEvents(group, self._supervisor)
+                looks.append(self._oom)
+            except OSError:
+                pass  # this kernel does not tell
+        return looks
 
     def _begin_looks(self) -> list[Readiness | Health]:
         """Begin to look whether the container gets ready and stays healthy, where the file says how."""
@@ -120,6 +130,8 @@ class Watch:
         self._base._pidfd = -1
         self._container.reap()
         self._supervisor.take_requests()  # whoever has just sent a signal has said so before
+        if self._oom:
+            self._oom.look()
         from haconiwa.supervisor.ending import describe_end
 
         number = self._container.exit_signal

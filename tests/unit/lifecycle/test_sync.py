@@ -6,9 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haconiwa.errors import ContainerError, HaconiwaError, HookError, InternalError, Where, printable
+from haconiwa.errors import ContainerError, HaconiwaError, HookError, HostError, InternalError, Where, printable
 from haconiwa.isolation.step import CHILD, Step
-from haconiwa.lifecycle.sync import MESSAGE_SIZE, decode_failure, encode_failure, place_of, step_error
+from haconiwa.lifecycle.sync import (
+    FAILED,
+    MESSAGE_SIZE,
+    WENT_WRONG,
+    decode_failure,
+    encode_failure,
+    place_of,
+    step_error,
+)
 
 HERE = Where("web.haco", 7)
 
@@ -64,6 +72,19 @@ def test_hook_error(what: str, why: str, frames: list[tuple[str, int, str]]) -> 
     assert isinstance(error, HookError)
     assert (error.what, error.why, error.where) == (printable(what), printable(why), HERE)
     assert error.frames == tuple((printable(file), line, printable(function)) for file, line, function in frames)
+
+
+@given(texts, texts, texts)
+def test_host_error(what: str, why: str, hint: str) -> None:
+    error = sent(HostError(what, why=why, hint=hint))
+    assert isinstance(error, HostError)
+    assert (error.what, error.why, error.hint) == (printable(what), printable(why), printable(hint))
+
+
+def test_what_does_not_stop_the_start_is_told_apart() -> None:
+    message = encode_failure(1, HookError("the hook failed"), WENT_WRONG)
+    assert (message[:1], encode_failure(1, HookError("the hook failed"))[:1]) == (WENT_WRONG, FAILED)
+    assert str(decode_failure(message, STEPS, "web")) == "web: the hook failed"
 
 
 @given(texts)
