@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,7 @@ def test_logs_of_a_container_and_of_its_supervisor(box: Box) -> None:
     assert "a hook\n" in box.haconiwa("logs", "--supervisor", box.name).stdout
     stamped = box.haconiwa("logs", "-t", box.name).stdout.splitlines()
     assert all(re.match(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\dZ line \d$", line) for line in stamped[:3])
+    assert box.haconiwa("logs", box.file, expect=125).stderr.startswith(f'error: cannot find a log of "{box.file}"')
     for name in ("nobody", "../x"):
         assert f'cannot find a log of "{name}"' in box.haconiwa("logs", name, expect=125).stderr
 
@@ -187,3 +189,30 @@ with define() as barn:
     wait_until(lambda: said() == [f"{name}\n" * 3 for name in names], "the adopted ones are started again")
     haconiwa("stop", file)
     (busybox_root / "tmp" / "go").unlink()
+
+
+def test_logs_of_a_haco_file(box: Box, haco_file: Callable[..., Path]) -> None:
+    box.daemon("echo up; exec sleep 1000")
+    wait_until(lambda: log_path(box).read_text(), "it is up")
+    assert box.haconiwa("logs", box.file).stdout == "up\n"
+    assert "fork success" in box.haconiwa("logs", "--supervisor", box.file).stdout
+    box.stop()
+    barn = haco_file(
+        f"""
+        from haconiwa import define
+        with define() as barn:
+            barn.chroot_to({str(box.root)!r})
+            barn.namespace.unshare("pid")
+            barn.init_command = ["/bin/sh", "-c", "echo up; exec sleep 1000"]
+            for word in ("a", "b"):
+                with barn.define() as c:
+                    c.name = f"{box.name}-{{word}}"
+        """,
+        name="barn.haco",
+    )
+    box.haconiwa("start", "-D", barn)
+    try:
+        said = box.haconiwa("logs", barn, expect=2).stderr
+        assert said == f'error: "{barn}" has several containers; name one: {box.name}-a, {box.name}-b\n'
+    finally:
+        box.haconiwa("stop", "-T", "0", barn)

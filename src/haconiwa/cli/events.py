@@ -13,7 +13,7 @@ from haconiwa.lifecycle.follow import Follower
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from types import SimpleNamespace
     from typing import Any
 
@@ -40,7 +40,7 @@ _FIRST = ("time", "name", "event")
 
 def add_arguments(parser: Parser) -> None:
     """The command's own arguments."""
-    parser.add_argument("names", metavar="NAME", nargs="*", help="only these containers")
+    parser.add_argument("targets", metavar="FILE|NAME", nargs="*", help="only these containers, or those of a file")
     parser.add_argument("-f", "--follow", action="store_true", help="go on printing what happens")
     parser.add_argument("-n", "--lines", metavar="N", type=_count, help="of the past only the last N")
     parser.add_argument("--json", action="store_true", help="print one object a line")
@@ -51,18 +51,42 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
     require_root("events")
     path = events_file()
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    names = set(arguments.names)
+    chosen = _Chosen(arguments.targets)
     with Follower(path) as follower:
-        past = (*_read(f"{path}.1"), *_parse(follower.read_lines()))
-        wanted = [event for event in past if not names or event.get("name") in names]
+        wanted = chosen.of((*_read(f"{path}.1"), *_parse(follower.read_lines())))
         if arguments.lines is not None:
             wanted = wanted[max(0, len(wanted) - arguments.lines) :]
         _print(wanted, arguments.json, output)
         while arguments.follow:
             follower.wait()
-            news = [event for event in _parse(follower.read_lines()) if not names or event.get("name") in names]
-            _print(news, arguments.json, output)
+            _print(chosen.of(_parse(follower.read_lines())), arguments.json, output)
     return 0
+
+
+class _Chosen:
+    """The containers that the command line means; those of a file are found by the events of their making.
+
+    Args:
+        words: Names, and paths of haco files; all containers when empty.
+    """
+
+    def __init__(self, words: list[str]) -> None:
+        self._all = not words
+        self._names = set(words)
+        self._files = {os.path.realpath(word) for word in words}
+        self._of_files: set[str] = set()
+
+    def of(self, events: Iterable[Event]) -> list[Event]:
+        """Those of some events that are theirs, in the order in which they happened."""
+        return [event for event in events if self._is_meant(event)]
+
+    def _is_meant(self, event: Event) -> bool:
+        name = str(event.get("name"))
+        if "haco_file" in event:
+            self._of_files.discard(name)
+            if event["haco_file"] in self._files:
+                self._of_files.add(name)
+        return self._all or name in self._names or name in self._of_files
 
 
 def _read(path: str) -> Iterator[Event]:

@@ -7,7 +7,8 @@ import select
 import time
 
 from haconiwa.cli.privilege import require_root
-from haconiwa.errors import ContainerError
+from haconiwa.cli.targets import find
+from haconiwa.errors import ConfigError, ContainerError, Problem
 from haconiwa.host.descriptors import write_all
 from haconiwa.host.paths import log_dir, log_file, supervisor_log_file
 from haconiwa.isolation.log import TIMES
@@ -18,6 +19,7 @@ from haconiwa.spec.values import Refused, container_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import SimpleNamespace
 
     from haconiwa.cli.arguments import Parser
@@ -40,7 +42,7 @@ examples:
 
 def add_arguments(parser: Parser) -> None:
     """The command's own arguments."""
-    parser.add_argument("name", metavar="NAME", help="the container")
+    parser.add_argument("target", metavar="FILE|NAME", help="the container, or the file of one that still exists")
     parser.add_argument("-f", "--follow", action="store_true", help="go on until the container has ended")
     parser.add_argument("-n", "--lines", metavar="N", type=_count, help="of the past only the last N lines")
     parser.add_argument("-t", "--timestamps", action="store_true", help="print when each line was written, to 0.1 s")
@@ -50,13 +52,9 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: SimpleNamespace, output: Output) -> int:  # noqa: ARG001 - the log is printed as it is
     """Print the past, and with -f what follows."""
     require_root("logs")
-    try:
-        name = container_name(arguments.name)
-    except Refused as error:
-        raise ContainerError(f'cannot find a log of "{arguments.name}"', why=str(error)) from None
-    path = supervisor_log_file(name) if arguments.supervisor else log_file(name)
-    if not os.path.exists(path):
-        raise ContainerError(f'cannot find a log of "{name}"', hint=f"{log_dir()} has those that exist")
+    path_of = supervisor_log_file if arguments.supervisor else log_file
+    name = _name(arguments.target, path_of)
+    path = path_of(name)
     state = read_state(name) if arguments.follow else None
     ended_fd = _open_end(state)
     with Follower(path) as follower:
@@ -70,6 +68,24 @@ def run(arguments: SimpleNamespace, output: Output) -> int:  # noqa: ARG001 - th
                 os.close(ended_fd)
                 ended_fd = _open_end(_left_of(state))
     return 0
+
+
+def _name(word: str, path_of: Callable[[str], str]) -> str:
+    """The container that is meant: one with a log, which may have ended, or the one of a haco file that exists."""
+    try:
+        if os.path.exists(path_of(container_name(word))):
+            return word
+    except Refused:
+        pass
+    try:
+        found = [state.name for state in find(word) if os.path.exists(path_of(state.name))]
+    except ContainerError:
+        found = []
+    if len(found) > 1:
+        raise ConfigError(Problem(f'"{word}" has several containers', hint=f"name one: {', '.join(found)}"))
+    if not found:
+        raise ContainerError(f'cannot find a log of "{word}"', hint=f"{log_dir()} has those that exist")
+    return found[0]
 
 
 def _left_of(state: State | None) -> State | None:

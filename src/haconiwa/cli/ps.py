@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from haconiwa.cli.arguments import Parser
     from haconiwa.cli.output import Output
+    from haconiwa.errors import ContainerError
     from haconiwa.lifecycle.state import State
 
 DESCRIPTION = """\
@@ -43,7 +44,10 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: SimpleNamespace, output: Output) -> int:
     """Print what is known of every container."""
-    states = all_states()
+    unreadable: list[ContainerError] = []
+    states = all_states(unreadable)
+    for error in unreadable:
+        output.say(f"notice: {error}")
     if arguments.json:
         output.result(json.dumps([describe(state) for state in states], indent=2))
     elif arguments.names_only:

@@ -42,14 +42,17 @@ def seconds(text: str) -> float:
     return value
 
 
-def all_states() -> list[State]:
+def all_states(unreadable: list[ContainerError] | None = None) -> list[State]:
     """Every recorded container, oldest first.
+
+    Args:
+        unreadable: Gets the error for each record that cannot be read.
 
     Raises:
         HostError: The caller may not know.
     """
     try:
-        return list_states()
+        return list_states(unreadable)
     except PermissionError:
         raise _not_allowed() from None
 

@@ -189,7 +189,8 @@ def read_state(name: str) -> State | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ContainerError(f'cannot read "{path}"', why=str(error), subject=name) from None
+        hint = "haconiwa gc removes it, unless its supervisor lives and records it anew"
+        raise ContainerError(f'cannot read "{path}"', why=str(error), hint=hint, subject=name) from None
 
 
 def _parse(content: bytes) -> State:
@@ -227,8 +228,12 @@ def is_supervised(name: str) -> bool:
         os.close(fd)
 
 
-def list_states() -> list[State]:
-    """All recorded containers, oldest first; what cannot be read is passed over."""
+def list_states(unreadable: list[ContainerError] | None = None) -> list[State]:
+    """All recorded containers, oldest first.
+
+    Args:
+        unreadable: Gets the error for each record that cannot be read; it is passed over otherwise.
+    """
     try:
         names = os.listdir(run_dir())
     except FileNotFoundError:
@@ -237,7 +242,9 @@ def list_states() -> list[State]:
     for name in names:
         try:
             state = read_state(name)
-        except (ContainerError, OSError):
+        except ContainerError as error:
+            if unreadable is not None:
+                unreadable.append(error)
             continue
         if state is not None:
             states.append(state)
@@ -248,13 +255,15 @@ def find_states(name_or_file: str) -> list[State]:
     """The containers of that name, or else those started from that haco file. The file is not executed.
 
     Raises:
-        ContainerError: There is none.
+        ContainerError: There is none, or the record of that name cannot be read.
     """
     states = list_states()
     found = [state for state in states if state.name == name_or_file]
     if not found:
         path = os.path.realpath(name_or_file)
         found = [state for state in states if state.haco_file == path]
+    if not found and "/" not in name_or_file:
+        read_state(name_or_file)
     if not found:
         raise ContainerError(f'cannot find a container "{name_or_file}"', hint="haconiwa ps lists those that exist")
     return found

@@ -196,7 +196,7 @@ class Supervisor:
             self._start()
         except HaconiwaError as error:
             status = self._fail(error)
-            self.tell("failed", error=str(error), exit_status=status)
+            self.tell("failed", error=str(error), exit_status=status, haco_file=self.options.haco_file)
             self._end(status)
             return status
         return self._look_after()
