@@ -78,13 +78,15 @@ def _name(word: str, path_of: Callable[[str], str]) -> str:
     except Refused:
         pass
     try:
-        found = [state.name for state in find(word) if os.path.exists(path_of(state.name))]
+        known = [state.name for state in find(word)]
     except ContainerError:
-        found = []
+        known = []
+    found = [name for name in known if os.path.exists(path_of(name))]
     if len(found) > 1:
         raise ConfigError(Problem(f'"{word}" has several containers', hint=f"name one: {', '.join(found)}"))
     if not found:
-        raise ContainerError(f'cannot find a log of "{word}"', hint=f"{log_dir()} has those that exist")
+        why = "it does not run in the background, or does not run yet" if known else ""
+        raise ContainerError(f'cannot find a log of "{word}"', why=why, hint=f"{log_dir()} has those that exist")
     return found[0]
 
 

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 List containers, oldest first.
 
-The status is creating, created, running, stopped (its supervisor was killed and could not clean up; any command on it
-does) or orphaned (its supervisor was killed, its program runs on: stop, kill and attach work, and start --adopt). The
-pids are the host's."""
+The status is creating, created, running, restarting (it waits for its next start), stopped (its supervisor was killed
+and could not clean up; any command on it does) or orphaned (its supervisor was killed, its program runs on: stop, kill
+and attach work, and start --adopt). The pids are the host's."""
 EPILOG = """\
 examples:
   haconiwa ps

@@ -88,12 +88,24 @@ def is_populated(path: str) -> bool:
 
 def _members(path: str) -> list[int]:
     pids: list[int] = []
-    for folder, _folders, _files in os.walk(path):
+    for folder in _with_those_below(path):
         try:
             pids += [int(line) for line in read_group_file(f"{folder}/cgroup.procs").split()]
         except OSError:
             continue  # removed meanwhile
     return pids
+
+
+def _with_those_below(path: str) -> list[str]:
+    """A group and all below it, parents first; os.walk would not get to the bottom of what a container may nest."""
+    found = [path]
+    for folder in found:
+        try:
+            with os.scandir(folder) as entries:
+                found += [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+        except OSError:
+            continue  # removed meanwhile
+    return found
 
 
 def memory_group(paths: tuple[str, ...]) -> str:
@@ -129,7 +141,7 @@ def _remove_group(path: str) -> bool:
         return True
     except OSError:
         pass
-    for folder, _folders, _files in os.walk(path, topdown=False):
+    for folder in reversed(_with_those_below(path)):
         try:
             os.rmdir(folder)
         except OSError:

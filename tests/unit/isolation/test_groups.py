@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from haconiwa.isolation.cgroup_tree import inherit_cpuset
-from haconiwa.isolation.groups import is_populated, kill_groups, member_pids
+from haconiwa.isolation.groups import all_member_pids, is_populated, kill_groups, member_pids, remove_groups
 
 
 def test_processes_that_cannot_be_seen_from_here_are_neither_counted_nor_killed(tmp_path: Path) -> None:
@@ -25,6 +26,21 @@ def test_groups_below_count(tmp_path: Path) -> None:
     (tmp_path / "cgroup.procs").write_text("")
     assert member_pids(str(tmp_path)) == [7]
     assert not is_populated(str(tmp_path / "gone"))
+
+
+def test_groups_may_be_nested_deeply(tmp_path: Path) -> None:
+    """A container that may make groups can nest more of them than Python's own functions follow."""
+    path = str(tmp_path / "web")
+    os.mkdir(path)
+    for _ in range(1500):
+        path += "/a"
+        os.mkdir(path)
+    with open(f"{path}/cgroup.procs", "w", encoding="ascii") as file:
+        file.write("7\n")
+    assert all_member_pids((str(tmp_path / "web"), path)) == [7]
+    os.unlink(f"{path}/cgroup.procs")
+    assert remove_groups((str(tmp_path / "web"),)) == ()
+    assert not (tmp_path / "web").exists()
 
 
 @pytest.mark.parametrize("own", ["", "1"])
