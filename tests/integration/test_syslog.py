@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import select
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,6 +71,18 @@ def entry(packet: bytes) -> dict[str, str]:
             packet = rest[1:]
         fields[name.decode()] = value.decode()
     return fields
+
+
+IN_A_MACHINE_WITH_JOURNALD = """\
+mount --make-rprivate /
+mount -t tmpfs none /run
+mkdir -p /run/log/journal
+/lib/systemd/systemd-journald 2>/dev/null &
+until [ -S /run/systemd/journal/socket ]; do sleep 0.05; done
+"$@" 2>/dev/null
+journalctl --sync
+journalctl -o json HACONIWA_CONTAINER="$NAME"
+"""
 
 
 def run_to_end(box: Box, *argv: str) -> None:
@@ -198,3 +212,24 @@ def test_a_full_disk_under_the_log_ends_nothing(box: Box, run_dirs: RunDirs) -> 
         assert state["supervisor"]["pid"] > 0
     finally:
         umount2(str(run_dirs.log), MNT.DETACH)
+
+
+@pytest.mark.requires("journalctl")
+def test_what_a_real_journald_understands(box: Box) -> None:
+    box.write(rest=HOOKS)
+    argv = [box.haconiwa.path, "start", "-D", str(box.file), "--", "nothing-of-the-kind"]
+    environ = {
+        key: value for key, value in box.haconiwa.environ({"NAME": box.name}).items() if key != "HACONIWA_JOURNAL"
+    }
+    unshare = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    shell = [*unshare, "sh", "-c", IN_A_MACHINE_WITH_JOURNALD, "sh", *argv]
+    done = subprocess.run(shell, env=environ, capture_output=True, text=True, timeout=60)
+    entries = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [one["PRIORITY"] for one in entries] == ["3", "3"], done
+    for one in entries:
+        assert one["SYSLOG_IDENTIFIER"] == "haconiwa"
+        assert one["_PID"] == one["SYSLOG_PID"]
+        assert one["HACONIWA_FILE"] == str(box.file)
+    start, hook = (one["MESSAGE"] for one in entries)
+    assert start.startswith(f'error: {box.name}: cannot execute "nothing-of-the-kind"')
+    assert "\n  at: " in hook

@@ -22,6 +22,7 @@ PROGRAMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "gcc": ("gcc", ("gcc", "libc6-dev")),
     "git": ("git", ("git",)),
     "ip": ("ip", ("iproute2",)),
+    "journalctl": ("journalctl", ("systemd",)),
     "kmod": ("depmod", ("kmod",)),
     "nft": ("nft", ("nftables",)),
     "lxc": ("lxc-create", ("lxc", "lxc-templates")),
