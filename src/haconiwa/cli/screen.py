@@ -88,7 +88,11 @@ class Screen:
         self._draw()
 
     def _draw(self) -> None:
-        rows, columns = (size or usual for size, usual in zip(get_window_size(1), _USUAL_SIZE, strict=True))
+        try:
+            size = get_window_size(1)
+        except OSError as error:
+            raise HostError("cannot draw on the terminal", why=describe_errno(error.errno or 0)) from None
+        rows, columns = (found or usual for found, usual in zip(size, _USUAL_SIZE, strict=True))
         shown = self._lines(columns)[:rows]
         self._write("\x1b[H" + "\n".join(f"{line}\x1b[K" for line in shown) + "\x1b[J")
 

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_LARGEST = 1 << 20
+_CHUNK, _LARGEST = 1 << 14, 1 << 20
 
 
 class Usage(Record):
@@ -85,10 +85,18 @@ def _texts(paths: tuple[str, ...], *names: str) -> Iterator[str]:
 def _read(path: str) -> str:
     """The beginning of a file of the kernel's; nothing when it is not there or cannot be read."""
     try:
-        with open(path, "rb") as file:
-            return file.read(_LARGEST).decode("utf-8", "replace")
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return ""
+    try:
+        content = b""
+        while len(content) < _LARGEST and (chunk := os.read(fd, _CHUNK)):
+            content += chunk
+        return content.decode("utf-8", "replace")
+    except OSError:
+        return ""
+    finally:
+        os.close(fd)
 
 
 def _number(paths: tuple[str, ...], *names: str) -> int | None:
