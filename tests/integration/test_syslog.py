@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -56,6 +57,19 @@ def syslog(run_dirs: RunDirs) -> Iterator[Receiver]:
     one = Receiver(run_dirs.base / "syslog")
     yield one
     one.close()
+
+
+def sockets(pid: int) -> set[str]:
+    """The inodes of the sockets that a process has open."""
+    links = []
+    with contextlib.suppress(OSError):  # it has ended
+        links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+    return {link[len("socket:[") : -1] for link in links if link.startswith("socket:")}
+
+
+def datagram_sockets(pid: int) -> set[str]:
+    lines = [line.split() for line in Path("/proc/net/unix").read_text(encoding="utf-8").splitlines()[1:]]
+    return sockets(pid) & {line[6] for line in lines if int(line[4], 16) == socket.SOCK_DGRAM}
 
 
 def entry(packet: bytes) -> dict[str, str]:
@@ -169,6 +183,9 @@ def test_nothing_of_it_is_open_in_the_container(box: Box, journal: Receiver) -> 
     (box.root / "dev").mkdir(exist_ok=True)
     state = box.daemon("ls -l /proc/self/fd >/fds; echo up >/up; exec sleep 1000")
     wait_until((box.root / "up").exists, "it has looked")
+    (of_supervisor,) = datagram_sockets(state["supervisor"]["pid"])
+    holders = [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and of_supervisor in sockets(int(pid))]
+    assert len(holders) == 2, "the barn and the supervisor, not what leads the output to the log"
     assert "socket:" not in (box.root / "fds").read_text()
     box.stop()
     entries = [entry(packet) for packet in journal.packets()]
