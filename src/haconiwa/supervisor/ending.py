@@ -31,7 +31,7 @@ def describe_end(container: Container, watch: Watch, signalled_by: str | None) -
         return {"exit_status": container.exit_status, "reason": "exit", "by": watch.stopped_by or None}
     by = signalled_by or watch.stopped_by or None
     reason = "signal"
-    if watch.killed_late:
+    if watch.killed_late and number == signal.SIGKILL:
         reason = "timeout"
     elif number == signal.SIGSYS and signalled_by is None:
         reason = "seccomp"
