@@ -82,6 +82,16 @@ def test_one_that_stop_had_to_kill(box: Box) -> None:
     assert ended["by"].startswith("haconiwa stop (pid ")
 
 
+def test_readiness(box: Box) -> None:
+    box.write(rest="config.add_readiness_hook(lambda base, ok: True, interval_msec=10)")
+    box.haconiwa("start", "-D", "--wait-ready", box.file, "--", "sleep", "1000")
+    box.stop()
+    assert [event["event"] for event in events(box)] == ["created", "started", "ready", "exited", "removed"]
+    box.write(rest="config.add_readiness_hook(lambda base, ok: False, timeout=1, interval_msec=10)")
+    box.daemon()
+    wait_until(lambda: events(box, "not_ready"), "it is given up")
+
+
 def test_requests(box: Box) -> None:
     state = box.daemon(HEEDS_TERM)
     status = ask(box.name, {"do": "status"})

@@ -256,7 +256,7 @@ class Supervisor:
         """The container is ready, or will never be: others of its barn may wait for that."""
         if ready:
             self.record(health="ready")
-            self.tell("ready")
+        self.tell("ready" if ready else "not_ready")
         barn_link.send_readiness(self._link, ready)
 
     def _cloned(self) -> None:
