@@ -219,6 +219,68 @@ def test_supervisor_killed_in_a_hook_takes_the_container_along(box: Box, point: 
     box.nothing_left()
 
 
+OURS = """
+import signal
+
+def fail(*_args):
+    config.hostname = "too-late"
+
+def end(base):
+    base.kill("KILL")
+
+def ended(base):
+    print("ended", base.exit_status)
+
+config.add_general_hook("teardown_container", ended)
+"""
+AFTER_EXEC = {
+    "before_start_wait": 'config.add_general_hook("before_start_wait", fail)',
+    "async": "config.add_async_hook(fail, msec=1)",
+    "USR1": 'config.add_signal_handler("USR1", fail)\n'
+    "config.add_async_hook(lambda base: os.kill(os.getpid(), signal.SIGUSR1), msec=1)",
+    "readiness": "config.add_readiness_hook(fail, timeout=1)",
+    "teardown_container": 'config.add_general_hook("teardown_container", fail)',
+}
+
+
+@pytest.mark.parametrize("point", AFTER_EXEC)
+def test_an_error_of_ours_in_a_hook_is_the_hooks_and_the_container_goes_on(box: Box, point: str) -> None:
+    box.write(rest=f"{OURS}{AFTER_EXEC[point]}\nconfig.add_async_hook(end, msec=200)\n")
+    messages = box.fails("sleep", "1000", expect=137)
+    assert f'{point} h' in messages
+    assert '"fail" failed: ConfigError: ' in messages
+    assert "hostname: cannot be set any more" in messages
+    assert "ended 137" in messages
+    assert "a bug of haconiwa" not in messages
+
+
+@pytest.mark.parametrize("point", ["before_fork", "immediately_after_fork_on_parent", "before_chroot"])
+def test_an_error_of_ours_in_a_hook_before_the_exec_fails_the_start(box: Box, point: str) -> None:
+    box.write(rest=f"{OURS}config.add_general_hook({point!r}, fail)")
+    assert f'{box.name}: the {point} hook "fail" failed: ConfigError: ' in box.fails("true", expect=125)
+
+
+def test_a_supervisor_that_cannot_go_on_ends_its_container_first(box: Box) -> None:
+    box.write(
+        rest=f"""
+        import shutil
+
+        def forget(base, _ok):
+            shutil.rmtree({str(box.run_dir)!r})
+            return True
+
+        config.add_readiness_hook(forget)
+        config.add_general_hook("teardown_container", lambda base: print("ended", base.status, base.exit_status))
+        """
+    )
+    for options in ((), ("-D", "--wait-ready")):
+        messages = box.haconiwa("start", *options, box.file, "--", "sleep", "1000", expect=125).stderr
+        assert f"error: {box.name}: cannot record its state" in messages
+        assert options or "ended stopped 125" in messages
+        wait_until(lambda: not box.pid_file.exists(), "the supervisor has cleared up")
+        box.nothing_left()
+
+
 def test_process_that_a_hook_forked_does_not_hold_up_the_end(box: Box) -> None:
     box.write(
         rest="""

@@ -98,7 +98,7 @@ class Container:
             self._release()
             self._expect(b"", wake_fd, is_interrupted)
         except BaseException:
-            self._give_up()
+            self.end()
             raise
         finally:
             child_end.close()
@@ -234,7 +234,8 @@ class Container:
             self.site.listener_fd = int.from_bytes(fd_bytes[:_FD_SIZE], sys.byteorder)
         return message
 
-    def _give_up(self) -> None:
+    def end(self) -> None:
+        """Kill what runs and wait for its end; nothing is done when it has ended already."""
         if self.pidfd >= 0 and self.exit_status is None:
             self.kill()
             self.reap()
@@ -282,7 +283,12 @@ class Container:
         return f"signaled({self.exit_signal}){by_seccomp}" if self.exit_signal else f"exited({self.exit_status})"
 
     def clean_up(self) -> None:
-        """Undo every step that was begun, in reverse; what else is in the groups without a pid namespace is killed."""
+        """End what still runs, then undo every step that was begun, in reverse.
+
+        What else is in the groups without a pid namespace is killed. Whoever starts a container calls this at its end,
+        whatever end that is, and needs nothing else to leave nothing behind.
+        """
+        self.end()
         if self.site.cgroup_paths and "pid" not in self.spec.namespaces:
             kill_groups(self.site.cgroup_paths)
         for step in reversed(self._done):

@@ -78,8 +78,6 @@ def call_function(
         return result
     except HookInterrupted as error:
         raise HookError(f"{what} was interrupted", why=str(error), where=where) from None
-    except HaconiwaError:
-        raise
     except BaseException as error:
         raise hook_error(error, what, where) from error
     finally:
@@ -133,7 +131,9 @@ def hook_error(error: BaseException, what: str, where: Where | None) -> HookErro
     words = str(error)
     name = type(error).__name__
     why = f"{name}: {words}" if words else name
-    return HookError(f"{what} failed", why=why, frames=user_frames(error.__traceback__), where=where)
+    failure = HookError(f"{what} failed", why=why, frames=user_frames(error.__traceback__), where=where)
+    failure.hint = error.hint if isinstance(error, HaconiwaError) else ""
+    return failure
 
 
 def user_frames(traceback: TracebackType | None) -> tuple[tuple[str, int, str], ...]:

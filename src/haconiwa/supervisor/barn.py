@@ -238,7 +238,7 @@ class Work:
         why = "did not get ready in time" if member.never_ready else "has ended before it was ready"
         waiting = [other.name for other in self._order.waiting_after(member)]
         lines = [f'error: {name}: was not started: it comes after "{member.name}"' for name in waiting]
-        member.failure = [f"error: {member.name}: {why}", *lines]
+        member.failure = [*(member.failure or [f"error: {member.name}: {why}"]), *lines]
         self._note_failure(member)
 
     def _show(self, message: str) -> None:

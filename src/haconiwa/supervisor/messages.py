@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
-from haconiwa.errors import HaconiwaError
+from haconiwa.errors import HaconiwaError, HostError, InternalError, describe_errno
 from haconiwa.host.descriptors import write_all
 
 TYPE_CHECKING = False
@@ -52,3 +53,26 @@ def say(text: str, priority: int = INFO) -> None:
     write_all(1, f"{text}\n".encode("utf-8", "surrogateescape"))
     if _syslog:
         _syslog.send(priority, [text])
+
+
+def as_failure(error: Exception, subject: str, *, debug: bool = False) -> HaconiwaError:
+    """What an exception that ends a barn or a supervisor is to a user.
+
+    Args:
+        error: The exception.
+        subject: The container or file concerned.
+        debug: Print its traceback.
+
+    Returns:
+        One of ours as it is; what the machine has refused, in the kernel's words; anything else is a bug.
+    """
+    if debug:
+        import traceback
+
+        traceback.print_exception(error)
+    if isinstance(error, HaconiwaError):
+        return error
+    if isinstance(error, OSError) and error.errno:
+        path = f'"{os.fsdecode(error.filename)}": ' if isinstance(error.filename, (str, bytes)) else ""
+        return HostError("cannot go on", why=f"{path}{describe_errno(error.errno)}", subject=subject)
+    return InternalError("internal error", why=f"{type(error).__name__}: {error}", subject=subject)

@@ -16,7 +16,7 @@ from haconiwa.lifecycle.state import Claim, State, now, remove_pid_file
 from haconiwa.spec.record import Record, replace, to_plain
 from haconiwa.supervisor import link as barn_link
 from haconiwa.supervisor.base import Base
-from haconiwa.supervisor.messages import INFO, WARNING, flush, report, say
+from haconiwa.supervisor.messages import INFO, WARNING, as_failure, flush, report, say
 from haconiwa.supervisor.pid_file import write_pid_file
 from haconiwa.supervisor.signals import STOP_SIGNALS, Signals, stop_signals
 
@@ -140,7 +140,7 @@ class Supervisor:
         except HaconiwaError as error:
             return self._fail(error)
         try:
-            status = self._look_after() if self._has_run else self._live()
+            status = self._live(runs=self._has_run)
             while self._waits_to_restart(status):
                 self._begin_run()
                 status = self._live()
@@ -191,25 +191,30 @@ class Supervisor:
         if self._control:
             self._control.close()
 
-    def _live(self) -> int:
+    def _live(self, *, runs: bool = False) -> int:
+        """One run of the container, which may run already. Whatever goes wrong in it, it has ended before the hooks of the end are called."""
         try:
-            self._start()
-        except HaconiwaError as error:
-            status = self._fail(error)
-            self.tell("failed", error=str(error), exit_status=status, haco_file=self.options.haco_file)
-            self._end(status)
-            return status
-        return self._look_after()
+            if not runs:
+                self._start()
+            status = self._look_after()
+        except Exception as error:
+            self.container.end()
+            status = self._fail(as_failure(error, self.spec.name, debug=self.options.trace))
+        self._end(status)
+        return status
 
     def _look_after(self) -> int:
         """Watch the container until it has ended."""
-        status = self.watch.run_until_end() if self.watch else 0
+        try:
+            status = self.watch.run_until_end() if self.watch else 0
+        except Exception:
+            self.stop_asked = True  # the loop still has what belongs to this run, so there is no other one
+            raise
         if self._reloader:
             self._reloader.cancel()
         self._say(f"Container({self.container.pid}) finish detected: {self.container.describe_exit()}")
         word = "exited with failure" if status else "successfully exited"
         self._say(f"Container {word}: {self.container.describe_exit()}")
-        self._end(status)
         return status
 
     def _adopt(self) -> None:
@@ -364,6 +369,7 @@ class Supervisor:
     def _fail(self, error: HaconiwaError) -> int:
         report(error)
         barn_link.send_failure(self._link, error)
+        self.tell("failed", error=str(error), exit_status=error.exit_status, haco_file=self.options.haco_file)
         return error.exit_status
 
     def report(self, error: HaconiwaError) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from haconiwa.errors import HookError, InternalError, Where
+from haconiwa.errors import ContainerError, HookError, Where
 from haconiwa.isolation.step import Site
 from haconiwa.lifecycle import hooks
 from haconiwa.lifecycle.hooks import HookInterrupted, call_function, hook_is_running, run_hook
@@ -75,12 +75,14 @@ def test_interrupted_hook_says_so() -> None:
         call(hang)
 
 
-def test_error_of_ours_passes() -> None:
+def test_an_error_of_ours_is_the_hooks_failure_too() -> None:
     def fail_so(base: object) -> None:
-        raise InternalError("ours")
+        raise ContainerError("cannot do it", hint="do something else")
 
-    with pytest.raises(InternalError):
+    with pytest.raises(HookError) as caught:
         call(fail_so)
+    assert caught.value.why == "ContainerError: cannot do it"
+    assert caught.value.lines()[-1] == "  hint: do something else"
 
 
 def test_a_hook_runs_only_while_it_does() -> None:
