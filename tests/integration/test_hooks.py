@@ -260,6 +260,17 @@ def test_an_error_of_ours_in_a_hook_before_the_exec_fails_the_start(box: Box, po
     assert f'{box.name}: the {point} hook "fail" failed: ConfigError: ' in box.fails("true", expect=125)
 
 
+@pytest.mark.parametrize("options", [(), ("-D",)], ids=["foreground", "daemon"])
+def test_the_last_hook_of_the_start_can_stop_it(box: Box, options: tuple[str, ...]) -> None:
+    again = 'config.restart_policy("always", backoff_sec=1)\n'
+    box.write(rest=f'{OURS}{again}config.add_general_hook("before_start_wait", fail, on_error="abort")')
+    messages = box.haconiwa("start", *options, box.file, "--", "sleep", "1000", expect=125).stderr
+    assert f'error: {box.name}: the before_start_wait hook "fail" failed: ConfigError: ' in messages
+    assert options or "ended 125" in messages
+    assert f"supervisor={box.name}" not in messages
+    box.nothing_left()
+
+
 def test_a_supervisor_that_cannot_go_on_ends_its_container_first(box: Box) -> None:
     box.write(
         rest=f"""

@@ -122,8 +122,16 @@ class Container:
         self._run_steps(PARENT)
 
     def run_started_hooks(self) -> None:
-        """Walk the last part of the plan, once the caller has recorded and told that the program runs."""
-        self._run_steps(RUNNING)
+        """Walk the last part of the plan, once the caller has recorded that the program runs.
+
+        Raises:
+            HaconiwaError: A step failed; the process is gone, as after `start`.
+        """
+        try:
+            self._run_steps(RUNNING)
+        except BaseException:
+            self.end()
+            raise
 
     def _clone(self, child_channel_fd: int) -> None:
         """Make the container's process. Signals stay blocked in it until it has reset them."""

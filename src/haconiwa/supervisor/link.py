@@ -1,7 +1,7 @@
 """What a supervisor tells its barn, over one SOCK_SEQPACKET pair.
 
 supervisor                       barn
-``U`` + pid ──────────────────▶  the container's program runs
+``U`` + pid ──────────────────▶  the container's program runs, and its hooks for that are done
 ``R`` ────────────────────────▶  it is ready
 ``N`` ────────────────────────▶  it never got ready
 ``F`` + exit status + lines ──▶  the start failed, with the message for the user

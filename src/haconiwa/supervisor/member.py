@@ -30,7 +30,7 @@ class Member:
         pid: The supervisor's own.
         pidfd: Readable when it has ended; -1 before the fork and after.
         link: The barn's end of the connection.
-        container_pid: The container's process once it runs.
+        container_pid: The container's process once it runs and the hooks for that are done.
         given_up: It will not be started.
         start_failed: Its start has failed, and with it that of the whole file.
         ready: It was ready once.

@@ -248,12 +248,12 @@ class Supervisor:
             write_pid_file(self.spec.container_pid_file)
         self.container.start(wake_fd=self._signals.fd, is_interrupted=self._signals.ask_to_stop, on_cloned=self._cloned)
         self.base.status = "running"
-        self._has_run = True
         self.record(status="running")
         self._say(f"Container fork success and going to wait: pid={self.container.pid}")
-        barn_link.send_up(self._link, self.container.pid)
         self.tell("started", pid=self.container.pid)
         self.container.run_started_hooks()
+        self._has_run = True
+        barn_link.send_up(self._link, self.container.pid)
         if not self.spec.readiness:
             barn_link.send_readiness(self._link, True)
 
