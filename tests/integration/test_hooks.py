@@ -202,6 +202,31 @@ def test_os_exit_in_a_hook_fails_the_start_without_leftovers(box: Box, point: st
     box.nothing_left()
 
 
+@pytest.mark.parametrize("point", ["before_fork", "before_start_wait", "async", "teardown_container"])
+def test_os_exit_in_a_hook_of_the_supervisor_is_its_death(box: Box, point: str) -> None:
+    add = 'add_async_hook(die, msec=1)' if point == "async" else f"add_general_hook({point!r}, die)"
+    box.write(rest=f"""
+def die(base):
+    os._exit(0)
+
+config.{add}
+config.add_general_hook("system_failure", lambda barn: print("failed", barn.exit_status, barn.system_exception))
+""")
+    argv = ("true",) if point == "teardown_container" else ("sleep", "1000")
+    messages = box.fails(*argv)
+    assert f"error: {box.name}: its supervisor died: exited(0)\n  hint: os._exit() in a hook ends it" in messages
+    assert f"failed 125 {box.name}: exited(0)" in messages
+    box.nothing_left()
+
+
+@pytest.mark.parametrize("point", ["before_fork", "before_start_wait"])
+def test_os_exit_in_a_hook_in_the_background_reaches_the_caller(box: Box, point: str) -> None:
+    box.write(rest=f"config.add_general_hook({point!r}, lambda base: os._exit(0))")
+    messages = box.haconiwa("start", "-D", box.file, "--", "sleep", "1000", expect=125).stderr
+    assert messages.startswith(f"error: {box.name}: its supervisor died: exited(0)\n")
+    box.nothing_left()
+
+
 @pytest.mark.parametrize("point", BEFORE_EXEC[1:])
 def test_supervisor_killed_in_a_hook_takes_the_container_along(box: Box, point: str) -> None:
     killer = "base.supervisor_pid" if point in IN_CHILD else "os.getpid()"

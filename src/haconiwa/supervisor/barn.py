@@ -315,7 +315,7 @@ class Work:
                 if not (self._order.living_after(other) or other.failure_told):
                     other.stop()
         self._close_terminal()
-        if member.exit_signal or member.died_starting:
+        if member.died:
             self._clear_up(member)
         if not self._is_quiet(member):
             self._say(f"One of supervisors finished: {member.pid}, {member.describe_exit()}")
@@ -328,10 +328,12 @@ class Work:
             pass
 
     def _clear_up(self, member: Member) -> None:
-        """In place of a supervisor that was killed: end what it looked after, unless that may live on as an orphan."""
+        """In place of a supervisor that died: end what it looked after, unless that may live on as an orphan."""
         from haconiwa.lifecycle.recovery import end_abandoned
 
-        if member.died_starting or not self._spec.daemonize:
+        for line in member.last_words:
+            self._write(line)
+        if not (member.container_pid and self._spec.daemonize):
             end_abandoned(member.name, member.pid)
 
     def _note_failure(self, member: Member) -> None:
@@ -375,5 +377,9 @@ class Work:
     def _say(self, text: str) -> None:
         if self._spec.daemonize or self._options.quiet:
             return
+        self._write(text)
+
+    def _write(self, text: str) -> None:
+        fd = 2 if self._spec.daemonize else self._options.message_fd
         raw = self._relay is not None and not self._relay.ended
-        write_all(self._options.message_fd, f"{text}\r\n".encode() if raw else f"{text}\n".encode())
+        write_all(fd, f"{text}\r\n".encode() if raw else f"{text}\n".encode())

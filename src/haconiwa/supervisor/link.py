@@ -7,7 +7,8 @@ supervisor                       barn
 ``F`` + exit status + lines ──▶  the start failed, with the message for the user
 ``M`` + text ─────────────────▶  a message for the user, in order with the rest (only where a terminal is relayed)
 ``T`` + descriptor ───────────▶  the master of the container's terminal (sent by the container's process)
-end of file ──────────────────▶  the supervisor has ended
+``E`` ────────────────────────▶  it is done: nothing is left to clear up
+end of file ──────────────────▶  the supervisor has ended; without ``E`` it died
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ FAILED = b"F"
 READY = b"R"
 NEVER_READY = b"N"
 MESSAGE = b"M"
+ENDED = b"E"
 _MESSAGE_SIZE = 65536
 _INT_SIZE = 4
 
@@ -56,6 +58,11 @@ def send_failure(link: socket, error: HaconiwaError) -> None:
     """Tell the barn why the start failed."""
     text = "\n".join([str(error.exit_status), *error.lines()])
     _send(link, FAILED + text.encode("utf-8", "surrogateescape")[: _MESSAGE_SIZE // 2])
+
+
+def send_ended(link: socket) -> None:
+    """Tell the barn that the supervisor ends as it should, and has cleared up."""
+    _send(link, ENDED)
 
 
 def _send(link: socket, message: bytes) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 
-from haconiwa.errors import EXIT_FAILURE, InternalError
+from haconiwa.errors import EXIT_FAILURE, ContainerError
 from haconiwa.kernel import signals as signal
 from haconiwa.spec.record import replace
 from haconiwa.supervisor import link as barn_link
-from haconiwa.supervisor.link import FAILED, MESSAGE, NEVER_READY, READY, UP, make_link
-from haconiwa.supervisor.messages import report, speak_for
+from haconiwa.supervisor.link import ENDED, FAILED, MESSAGE, NEVER_READY, READY, UP, make_link
+from haconiwa.supervisor.messages import as_failure, report, speak_for
 from haconiwa.supervisor.supervisor import Supervisor
 
 TYPE_CHECKING = False
@@ -40,7 +40,8 @@ class Member:
         exit_status: Once it has ended.
         exit_signal: The signal that ended the supervisor itself; 0 for none.
         steps: Its start.
-        died_starting: It ended without a word, as by os._exit in a hook.
+        died: It ended without saying so, by a signal or by os._exit in a hook, and has not cleared up.
+        last_words: What is to be said of that.
     """
 
     def __init__(self, spec: ContainerSpec, plan: Callable[[ContainerSpec], list[Step]]) -> None:
@@ -58,7 +59,10 @@ class Member:
         self.failure: list[str] = []
         self.exit_status: int | None = None
         self.exit_signal = 0
-        self.died_starting = False
+        self.died = False
+        self.last_words: list[str] = []
+        self._said_status = 0
+        self._ended = False
         self._plan = plan
         self.steps = plan(spec)
 
@@ -114,6 +118,8 @@ class Member:
             self.never_ready = True
         elif kind == MESSAGE:
             self.messages.append(rest.decode("utf-8", "surrogateescape"))
+        elif kind == ENDED:
+            self._ended = True
         elif kind == FAILED:
             status, *lines = rest.decode("utf-8", "surrogateescape").split("\n")
             self.failure = lines
@@ -134,18 +140,21 @@ class Member:
         """Take the exit status of a supervisor that has ended."""
         result = os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED)
         assert result is not None  # noqa: S101 - only WNOHANG answers None
-        self.died_starting = not (self.container_pid or self.failure)
-        if result.si_code == os.CLD_EXITED:
-            self.exit_status = EXIT_FAILURE if self.died_starting else result.si_status
-        else:
-            self.exit_signal = result.si_status
-            self.exit_status = EXIT_FAILURE
+        self.died = not self._ended
+        self.exit_signal = 0 if result.si_code == os.CLD_EXITED else result.si_status
+        self._said_status = result.si_status
+        self.exit_status = EXIT_FAILURE if self.died else result.si_status
+        if self.died and (self.exit_signal or not self.failure):
+            hint = "" if self.exit_signal else "os._exit() in a hook ends it, and so may closing descriptors of its own"
+            death = ContainerError("its supervisor died", why=self.describe_exit(), hint=hint, subject=self.name)
+            self.last_words = death.lines()
+            self.failure += self.last_words
         os.close(self.pidfd)
         self.pidfd = -1
 
     def describe_exit(self) -> str:
         """How the supervisor ended, as in our messages."""
-        return f"signaled({self.exit_signal})" if self.exit_signal else f"exited({self.exit_status})"
+        return f"signaled({self.exit_signal})" if self.exit_signal else f"exited({self._said_status})"
 
 
 def _run_supervisor(
@@ -168,11 +177,10 @@ def _run_supervisor(
         supervisor = Supervisor(spec, steps, link, options)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         status = supervisor.run()
+        barn_link.send_ended(link)
     except Exception as error:
-        report(InternalError("the supervisor failed", why=f"{type(error).__name__}: {error}", subject=spec.name))
-        if options.trace:
-            import traceback
-
-            traceback.print_exc()
+        failure = as_failure(error, spec.name, debug=options.trace)
+        report(failure)
+        barn_link.send_failure(link, failure)
     finally:
         os._exit(status)
