@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 
 import pytest
 
 from haconiwa.cli.privilege import require_root
 from haconiwa.errors import HostError
+from tests.conftest import RunDirs
 from tests.integration.box import NAMESPACES, Box
 from tests.support.child import in_child
 
@@ -136,8 +138,46 @@ def test_unknown_option_of_a_bind_mount_is_found_before_anything(box: Box) -> No
 def test_pid_file_that_cannot_be_written(box: Box) -> None:
     text = box.file.read_text().replace(repr(str(box.pid_file)), repr("/no/such/folder/x.pid"))
     box.file.write_text(text)
-    assert 'cannot write the pid file "/no/such/folder/x.pid": ' in box.fails("true")
-    box.nothing_left()
+    line = text[: text.index("/no/such")].count("\n") + 1
+    for options in ((), ("-D",)):
+        messages = box.haconiwa("start", *options, box.file, "--", "true", expect=125).stderr
+        assert f'{box.name}: cannot write the pid file "/no/such/folder/x.pid": No such file or directory (EN' in messages
+        assert f"  at: {box.file}:{line}\n" in messages
+        box.nothing_left()
+
+
+def two(box: Box, settings: str = "", rest: str = "") -> None:
+    """A barn of the containers NAMEa and NAMEb, which end when asked."""
+    box.write(settings, rest, command=("/bin/sleep", "1000"))
+    text = box.file.read_text().replace(f"    config.name = {box.name!r}\n", "")
+    text = text.replace(f"    config.container_pid_file = {str(box.pid_file)!r}\n", "")
+    head, _, tail = text.partition("    config.namespace.unshare(")
+    first, _, tail = tail.partition("\n")
+    children = f"    for letter in 'ab':\n        config.define().name = {box.name!r} + letter\n"
+    box.file.write_text(f"{head}    config.namespace.unshare({first}\n{tail.rstrip()}\n{children}")
+
+
+def test_pid_file_of_a_barn_that_cannot_be_written(box: Box) -> None:
+    two(box, 'config.container_pid_file = "/no/such/folder/x.pid"')
+    for options in ((), ("-D",)):
+        messages = box.haconiwa("start", *options, box.file, expect=125).stderr
+        assert 'cannot write the pid file "/no/such/folder/x.pid": No such file or directory (ENOENT)' in messages
+        box.nothing_left()
+
+
+def test_log_that_cannot_be_written_stops_the_whole_start_and_is_named(box: Box, run_dirs: RunDirs) -> None:
+    two(box)
+    run_dirs.log.mkdir()
+    log = run_dirs.log / f"{box.name}b.supervisor.log"
+    log.mkdir()
+    messages = box.haconiwa("start", "-D", box.file, expect=125).stderr
+    assert messages.startswith(f'error: {box.name}b: cannot open the log "{log}": Is a directory (EISDIR)\n')
+    assert box.haconiwa("ps", "-q").stdout == ""
+    log.rmdir()
+    shutil.rmtree(run_dirs.log)
+    run_dirs.log.write_text("")
+    messages = box.haconiwa("start", "-D", box.file, expect=125).stderr
+    assert messages.startswith(f'error: {box.name}a: cannot open the log "{run_dirs.log}/{box.name}a.supervisor.log": ')
 
 
 def test_without_root_it_says_so(box: Box) -> None:

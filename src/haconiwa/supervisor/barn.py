@@ -155,7 +155,15 @@ class Work:
     def _fork_next(self) -> None:
         """Start every container whose turn has come: those that it is to come after are ready, or run."""
         for member in self._order.due():
-            self._fork(member)
+            try:
+                self._fork(member)
+            except (HaconiwaError, OSError) as error:
+                failure = as_failure(error, member.name)
+                for line in failure.lines():
+                    self._write(line)
+                member.give_up(failure)
+                self._note_failure(member)
+                return
 
     def _fork(self, member: Member) -> None:
         options = SupervisorOptions(
@@ -184,7 +192,7 @@ class Work:
         """What no supervisor may inherit."""
         links = [member.link.fileno() for member in self._members if member.link is not None and member.pid]
         pidfds = [member.pidfd for member in self._members if member.pidfd >= 0]
-        answer = [self._answer.write_fd] if self._answer else []
+        answer = [self._answer.write_fd] if self._answer and self._answer.write_fd >= 0 else []
         return links + pidfds + answer
 
     def _program_fds(self) -> tuple[int, int, int]:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 
-from haconiwa.errors import EXIT_FAILURE, HostError
+from haconiwa.errors import EXIT_FAILURE, HostError, describe_errno
 from haconiwa.host.descriptors import write_all
 from haconiwa.host.paths import log_dir, supervisor_log_file
 from haconiwa.isolation.log_relay import LogRelay
 from haconiwa.isolation.log_steps import RelayOutput
 from haconiwa.spec.record import replace
-from haconiwa.supervisor.messages import use_syslog
+from haconiwa.supervisor.messages import as_failure, use_syslog
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from haconiwa.errors import HaconiwaError
     from haconiwa.spec.model import BarnSpec
     from haconiwa.supervisor.barn import BarnOptions, Work
     from haconiwa.supervisor.base import Barn
@@ -53,6 +54,11 @@ class Report:
             show(line)
         return int(status)
 
+    def fail(self, error: HaconiwaError) -> None:
+        """In the barn: say why it ends; nobody hears it once the caller has its answer."""
+        if self.write_fd >= 0:
+            self.send(error.exit_status, error.lines())
+
     def send(self, status: int, lines: list[str]) -> None:
         """In the barn: let the caller go. A caller that is gone needs no answer."""
         try:
@@ -61,6 +67,7 @@ class Report:
             pass
         os.close(self.write_fd)
         os.close(self._read_fd)
+        self.write_fd = -1
 
 
 def work_in_background(
@@ -92,6 +99,8 @@ def work_in_background(
         status = kind(spec, options, members, live, answer).run()
         if relay:
             relay.finish()
+    except Exception as error:
+        answer.fail(as_failure(error, spec.file, debug=options.trace))
     finally:
         os._exit(status)
 
@@ -135,5 +144,6 @@ def log_fds(name: str) -> tuple[int, int]:
         _put_aside_when_long(path)
         fd = os.open(path, flags, 0o600)
     except OSError as error:
-        raise HostError(f'cannot open the log "{path}"', why=error.strerror or str(error)) from error
+        why = describe_errno(error.errno or 0)
+        raise HostError(f'cannot open the log "{path}"', why=why, subject=name) from error
     return fd, fd

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from _socket import socket
     from collections.abc import Callable
 
+    from haconiwa.errors import HaconiwaError
     from haconiwa.isolation.step import Step
     from haconiwa.spec.model import ContainerSpec
     from haconiwa.supervisor.supervisor import SupervisorOptions
@@ -80,6 +81,12 @@ class Member:
     def failure_told(self) -> bool:
         """Its supervisor has said that the start failed and is about to end; a signal would only disturb its hooks."""
         return bool(self.failure) and not self.container_pid
+
+    def give_up(self, failure: HaconiwaError) -> None:
+        """Never start the supervisor, for this reason."""
+        self.given_up = True
+        self.failure = failure.lines()
+        self.exit_status = failure.exit_status
 
     def fork(self, options: SupervisorOptions, output_fds: tuple[int, int], barn_fds: list[int]) -> None:
         """Start the supervisor.

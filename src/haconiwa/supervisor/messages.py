@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -71,8 +72,10 @@ def as_failure(error: Exception, subject: str, *, debug: bool = False) -> Haconi
 
         traceback.print_exception(error)
     if isinstance(error, HaconiwaError):
+        error.subject = error.subject or subject
         return error
     if isinstance(error, OSError) and error.errno:
         path = f'"{os.fsdecode(error.filename)}": ' if isinstance(error.filename, (str, bytes)) else ""
-        return HostError("cannot go on", why=f"{path}{describe_errno(error.errno)}", subject=subject)
+        hint = "raise the limit of open files: ulimit -n" if error.errno == errno.EMFILE else ""
+        return HostError("cannot go on", why=f"{path}{describe_errno(error.errno)}", hint=hint, subject=subject)
     return InternalError("internal error", why=f"{type(error).__name__}: {error}", subject=subject)

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import os
 
-from haconiwa.errors import ContainerError
+from haconiwa.errors import ContainerError, describe_errno
 from haconiwa.host.descriptors import write_beside
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from haconiwa.errors import Where
 
-def write_pid_file(path: str) -> None:
+
+def write_pid_file(path: str, where: Where | None = None) -> None:
     """Write this process's pid.
+
+    Args:
+        path: Of the file; its folder must be there.
+        where: The line that names it.
 
     Raises:
         ContainerError: The file cannot be written.
@@ -17,4 +25,5 @@ def write_pid_file(path: str) -> None:
     try:
         write_beside(path, f"{os.getpid()}\n")
     except OSError as error:
-        raise ContainerError(f'cannot write the pid file "{path}"', why=error.strerror or str(error)) from error
+        why = describe_errno(error.errno or 0)
+        raise ContainerError(f'cannot write the pid file "{path}"', why=why, where=where) from error

@@ -245,7 +245,7 @@ class Supervisor:
     def _start(self) -> None:
         self.record(status="creating", init=NOBODY)
         if self.spec.container_pid_file:
-            write_pid_file(self.spec.container_pid_file)
+            write_pid_file(self.spec.container_pid_file, self.spec.sources.get("container_pid_file"))
         self.container.start(wake_fd=self._signals.fd, is_interrupted=self._signals.ask_to_stop, on_cloned=self._cloned)
         self.base.status = "running"
         self.record(status="running")
