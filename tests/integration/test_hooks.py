@@ -311,7 +311,7 @@ def test_a_supervisor_that_cannot_go_on_ends_its_container_first(box: Box) -> No
     )
     for options in ((), ("-D", "--wait-ready")):
         messages = box.haconiwa("start", *options, box.file, "--", "sleep", "1000", expect=125).stderr
-        assert f"error: {box.name}: cannot record its state" in messages
+        assert f"error: {box.name}: cannot record its state in \"{box.run_dir}/state.json\": No such" in messages
         assert options or "ended stopped 125" in messages
         wait_until(lambda: not box.pid_file.exists(), "the supervisor has cleared up")
         box.nothing_left()

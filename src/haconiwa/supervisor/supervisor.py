@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from haconiwa.errors import ContainerError, HaconiwaError, HookError
+from haconiwa.errors import ContainerError, HaconiwaError, HookError, describe_errno
 from haconiwa.host.loop import Loop
 from haconiwa.isolation import cgroups
 from haconiwa.isolation.step import Site
@@ -303,9 +303,9 @@ class Supervisor:
         try:
             self._claim.record(self.state)
         except OSError as error:
-            raise ContainerError(
-                "cannot record its state", why=error.strerror or str(error), subject=self.spec.name
-            ) from error
+            path = os.path.join(self._claim.folder, "state.json")
+            why = describe_errno(error.errno or 0)
+            raise ContainerError(f'cannot record its state in "{path}"', why=why, subject=self.spec.name) from error
 
     def take_requests(self) -> None:
         """Act on what has been asked over the control socket so far."""
