@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -518,6 +519,28 @@ def test_failing_timer_goes_on(box: Box) -> None:
 
 
 @pytest.mark.setting("add_signal_handler")
+@pytest.mark.parametrize("options", [(), ("-D",)], ids=["foreground", "daemon"])
+def test_signal_without_a_handler_is_nothing(box: Box, options: tuple[str, ...]) -> None:
+    """Neither to the supervisor nor to its barn; what they start has the signals as they were."""
+    ignored = box.folder / "ignored"
+    show = f"lambda base: os.system('grep SigIgn: /proc/self/status > {ignored}')"
+    box.write(rest=f"config.add_general_hook('before_start_wait', {show})")
+    with box.background("exec sleep 1000", *options):
+        wait_until(lambda: ignored.exists() and ignored.read_text(), "it runs")
+        pids = [box.state()["supervisor"]["pid"]]
+        pids.append(int(Path(f"/proc/{pids[0]}/stat").read_text().rpartition(")")[2].split()[1]))
+        for pid in pids:
+            for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU):
+                if options or pid == pids[0] or number in (signal.SIGUSR1, signal.SIGUSR2):
+                    os.kill(pid, number)
+        mask = sum(1 << number - 1 for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU))
+        assert not int(ignored.read_text().split()[1], 16) & mask
+        assert "SigIgn:\t0000000000000000" in Path(f"/proc/{box.state()['init']['pid']}/status").read_text()
+        assert box.status() == "running"
+        assert [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] for pid in pids] == ["S", "S"]
+        box.stop()
+
+
 def test_signal_handler(box: Box, watched: type[Watched]) -> None:
     box.write(
         rest="""

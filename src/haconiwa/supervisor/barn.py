@@ -17,7 +17,7 @@ from haconiwa.supervisor.messages import report
 from haconiwa.supervisor.order import Order
 from haconiwa.supervisor.pid_file import write_pid_file
 from haconiwa.supervisor.prepare import prepare
-from haconiwa.supervisor.signals import STOP_SIGNALS, Signals, stop_signals
+from haconiwa.supervisor.signals import HANDLED_SIGNALS, STOP_SIGNALS, USER_SIGNALS, Signals, stop_signals
 from haconiwa.supervisor.supervisor import SupervisorOptions
 
 TYPE_CHECKING = False
@@ -122,7 +122,8 @@ class Work:
             self._service = Service(members)
         self._answer = answer
         self._loop = Loop()
-        self._signals = Signals((*STOP_SIGNALS, signal.SIGWINCH), stop_signals(daemon=spec.daemonize))
+        unheeded = HANDLED_SIGNALS if spec.daemonize else USER_SIGNALS
+        self._signals = Signals((*STOP_SIGNALS, *unheeded, signal.SIGWINCH), stop_signals(daemon=spec.daemonize))
         self._relay: Relay | None = None
         self._has_terminal = options.terminal and not spec.daemonize and len(members) == 1
         self._print_fd = -1
@@ -294,7 +295,7 @@ class Work:
                 continue
             if number in self._signals.stops:
                 self._stop_all()
-            else:
+            elif number == signal.SIGHUP:
                 for member in self._members:
                     member.reload()
 

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """What ends a foreground barn, and interrupts a running hook."""
+USER_SIGNALS = (signal.SIGUSR1, signal.SIGUSR2)
+"""What means nothing unless the file has a handler for it; unheard they would be a supervisor's death."""
+HANDLED_SIGNALS = (*USER_SIGNALS, signal.SIGTTIN, signal.SIGTTOU)
+"""What a file may have handlers for. The last two stop a process, and belong to job control in a foreground barn."""
 
 
 def stop_signals(*, daemon: bool) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ from haconiwa.supervisor import link as barn_link
 from haconiwa.supervisor.base import Base
 from haconiwa.supervisor.messages import INFO, WARNING, as_failure, flush, report, say
 from haconiwa.supervisor.pid_file import write_pid_file
-from haconiwa.supervisor.signals import STOP_SIGNALS, Signals, stop_signals
+from haconiwa.supervisor.signals import HANDLED_SIGNALS, STOP_SIGNALS, Signals, stop_signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Supervisor:
         self._link = link
         self.options = options
         self._handled = {signal.signal_number(handler.signal) for handler in spec.signal_handlers}
-        self._signals = Signals((*STOP_SIGNALS, *self._handled), stop_signals(daemon=options.daemon))
+        self._signals = Signals((*STOP_SIGNALS, *HANDLED_SIGNALS), stop_signals(daemon=options.daemon))
         self._control: Control | None = None
         self._reloader: Reloader | None = None
         self._restarts: Restarts | None = None
