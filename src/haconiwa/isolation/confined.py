@@ -37,25 +37,52 @@ def open_inside(root_fd: int, path: str, flags: int = os.O_PATH) -> int:
 def make_directory(root_fd: int, path: str, mode: int = 0o755) -> int:
     """Open a directory inside, making the missing part of its path with a mode.
 
+    A link that leads nowhere is followed inside, and others may make the same path at the same time.
+
     Raises:
-        OSError: ENOTDIR when a part is something else, EEXIST when a part is a link that leads nowhere.
+        OSError: ENOTDIR when a part is something else, ELOOP when links lead in a circle.
     """
-    missing: list[str] = []
-    fd = -1
-    while fd < 0:
+    return _open_or_make(root_fd, path or "/", stat.S_IFDIR | mode, _FOLDER)
+
+
+def make_file(root_fd: int, path: str) -> int:
+    """Open a file inside, making it empty with mode 0644 when missing, and the directories above.
+
+    A link that leads nowhere is followed inside, because a root file system often brings one as /etc/resolv.conf.
+    """
+    return _open_or_make(root_fd, path, stat.S_IFREG | 0o644, os.O_PATH)
+
+
+def _open_or_make(root_fd: int, path: str, mode: int, flags: int) -> int:
+    for _ in range(_MOST_LINKS):
         try:
-            fd = open_inside(root_fd, path or "/", _FOLDER)
+            return open_inside(root_fd, path, flags)
         except FileNotFoundError:
-            path, name = os.path.split(path.rstrip("/"))
-            missing.append(name)
-    for name in reversed(missing):
-        try:
-            _make(fd, name, stat.S_IFDIR | mode)
-            below_fd = os.open(name, _FOLDER | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
-        finally:
-            os.close(fd)
-        fd = below_fd
-    return fd
+            path = _make_or_follow(root_fd, path, mode)
+    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+
+
+def _make_or_follow(root_fd: int, path: str, mode: int) -> str:
+    """Make the last part of a path, or answer where it leads when it is a link; the path itself otherwise."""
+    parent, name = os.path.split(path.rstrip("/"))
+    parent_fd = make_directory(root_fd, parent, stat.S_IMODE(mode) if stat.S_ISDIR(mode) else 0o755)
+    try:
+        _make(parent_fd, name, mode)
+    except FileExistsError:
+        return os.path.join(parent, _link(parent_fd, name) or name)
+    finally:
+        os.close(parent_fd)
+    return path
+
+
+def _link(parent_fd: int, name: str) -> str:
+    """Where a link leads; nowhere when somebody else has just made or removed something of that name."""
+    try:
+        return os.readlink(name, dir_fd=parent_fd)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOENT):
+            raise
+        return ""
 
 
 def _make(parent_fd: int, name: str, mode: int) -> None:
@@ -68,32 +95,6 @@ def _make(parent_fd: int, name: str, mode: int) -> None:
             os.mknod(name, mode, dir_fd=parent_fd)
     finally:
         os.umask(umask)
-
-
-def make_file(root_fd: int, path: str) -> int:
-    """Open a file inside, making it empty with mode 0644 when missing, and the directories above.
-
-    A link that leads nowhere is followed inside, because a root file system often brings one as /etc/resolv.conf.
-    """
-    for _ in range(_MOST_LINKS):
-        try:
-            return open_inside(root_fd, path)
-        except FileNotFoundError:
-            path = _make_or_follow(root_fd, path)
-    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
-
-
-def _make_or_follow(root_fd: int, path: str) -> str:
-    """Make the last part of a path as a file, or answer where it leads when it is a link."""
-    parent, name = os.path.split(path)
-    parent_fd = make_directory(root_fd, parent or "/")
-    try:
-        _make(parent_fd, name, stat.S_IFREG | 0o644)
-        return path
-    except FileExistsError:
-        return os.path.join(parent, os.readlink(name, dir_fd=parent_fd))
-    finally:
-        os.close(parent_fd)
 
 
 def read_file(root_fd: int, path: str, limit: int = 1 << 20) -> bytes:
