@@ -441,9 +441,12 @@ def test_record_of_another_boot(box: Box) -> None:
 def test_record_that_cannot_be_read(box: Box, content: str) -> None:
     box.run_dir.mkdir(parents=True)
     (box.run_dir / "state.json").write_text(content, encoding="latin-1")
-    assert box.status() == ""
-    assert "cannot find a container" in box.haconiwa("stop", box.name, expect=125).stderr
+    assert box.status() == "damaged"
+    assert f'{box.name}: cannot read "{box.run_dir}/state.json"' in box.haconiwa("kill", box.name, expect=125).stderr
     assert box.run("echo", "again").stdout == "again\n"
+    box.run_dir.mkdir()
+    (box.run_dir / "state.json").write_text(content, encoding="latin-1")
+    assert "nothing ran" in box.haconiwa("stop", box.name).stderr
     box.nothing_left()
 
 
@@ -469,7 +472,7 @@ def test_record_that_is_no_file(box: Box, make: Callable[[Path], None]) -> None:
     box.run_dir.mkdir(parents=True)
     path = box.run_dir / "state.json"
     make(path)
-    assert box.status() == ""
+    assert box.status() == "damaged"
     result = box.run("true", expect=125 if path.is_dir() else 0)
     assert ("cannot record its state" in result.stderr) == path.is_dir()
     assert "failed" not in result.stderr

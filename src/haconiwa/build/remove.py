@@ -11,6 +11,7 @@ from haconiwa.errors import BuildError
 from haconiwa.host.layers import layers_folder
 from haconiwa.host.paths import cache_dir, lib_dir, log_dir, run_dir
 from haconiwa.host.tree import mounts_below, remove_tree
+from haconiwa.lifecycle.damaged import damaged_in_use
 from haconiwa.lifecycle.state import list_states, live_status
 
 _SYSTEM = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/sbin", "/sys", "/usr")
@@ -71,8 +72,11 @@ def refuse_used(place: Place, verb: str) -> None:
     """Refuse to do something to a root while a container runs in it.
 
     Raises:
-        BuildError: One does.
+        BuildError: One does, or one whose record cannot be read may.
     """
+    if unknown := damaged_in_use():
+        why = f'the container "{unknown[0].subject}" may run in it: {unknown[0]}'
+        raise BuildError(f'cannot {verb} "{place.root}"', why=why, hint=f"haconiwa stop {unknown[0].subject}")
     users = [state.name for state in list_states() if live_status(state) != "stopped" and _uses(state.root, place)]
     if users:
         why, hint = f'the container "{users[0]}" runs in it', f"haconiwa stop {users[0]}"

@@ -24,7 +24,8 @@ List containers, oldest first.
 
 The status is creating, created, running, restarting (it waits for its next start), stopped (its supervisor was killed
 and could not clean up; any command on it does) or orphaned (its supervisor was killed, its program runs on: stop, kill
-and attach work, and start --adopt). The pids are the host's."""
+and attach work, and start --adopt). The pids are the host's. Of a damaged one the record cannot be read: only stop
+works."""
 EPILOG = """\
 examples:
   haconiwa ps
@@ -32,6 +33,7 @@ examples:
   haconiwa ps --json | jq -r '.[] | .name'            everything, also what the file says as metadata"""
 
 _HEAD = ("NAME", "PID", "SUPERVISOR", "STATUS", "UPTIME", "COMMAND", "ROOT")
+DAMAGED = "damaged"
 _LONGEST_COMMAND = 40
 _GAP = "  "
 
@@ -48,13 +50,16 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
     states = all_states(unreadable)
     for error in unreadable:
         output.say(f"notice: {error}")
+    names = [*(state.name for state in states), *(error.subject for error in unreadable)]
     if arguments.json:
-        output.result(json.dumps([describe(state) for state in states], indent=2))
+        damaged = [describe_damaged(error.subject) for error in unreadable]
+        output.result(json.dumps([*map(describe, states), *damaged], indent=2))
     elif arguments.names_only:
-        for state in states:
-            output.result(printable(state.name))
+        for name in names:
+            output.result(printable(name))
     else:
-        for line in table([_HEAD, *(_row(state) for state in states)]):
+        damaged_rows = [(printable(error.subject), "-", "-", DAMAGED, "-", "-", "-") for error in unreadable]
+        for line in table([_HEAD, *map(_row, states), *damaged_rows]):
             output.result(line)
     return 0
 
@@ -72,6 +77,12 @@ def describe(state: State) -> dict[str, object]:
         "root": state.root,
         "metadata": state.config.get("metadata", {}),
     }
+
+
+def describe_damaged(name: str) -> dict[str, object]:
+    """A container whose record cannot be read, as `ps --json` shows it: with every key, since scripts rely on them."""
+    nothing = dict.fromkeys(("pid", "supervisor_pid", "created_at", "root"))
+    return {"name": name, "status": DAMAGED, "command": [], "metadata": {}, **nothing}
 
 
 def _row(state: State) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from haconiwa.cli.privilege import require_root
 from haconiwa.cli.targets import add_target, find, seconds
 from haconiwa.errors import ContainerError
+from haconiwa.lifecycle.damaged import is_damaged, stop_damaged
 from haconiwa.lifecycle.state import live_status
 from haconiwa.lifecycle.stop import forget, stop
 
@@ -40,6 +41,10 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: SimpleNamespace, output: Output) -> int:
     """Stop one after the other, the one that was started last first; what cannot be stopped keeps no other running."""
     require_root("stop")
+    if is_damaged(arguments.target):
+        ended = stop_damaged(arguments.target, max(0.0, arguments.timeout))
+        output.say(f"{arguments.target}: its record could not be read; {'all was ended' if ended else 'nothing ran'}")
+        return 0
     failures = []
     for state in reversed(find(arguments.target, arguments.name)):
         try:

@@ -14,6 +14,7 @@ from haconiwa.errors import HostError
 from haconiwa.host.descriptors import write_beside
 from haconiwa.host.paths import lib_dir, subid_file
 from haconiwa.host.subids import line_to_add, own_names, shown_owner, subid_ranges
+from haconiwa.lifecycle.damaged import damaged_in_use
 from haconiwa.lifecycle.state import list_states, live_status
 from haconiwa.spec.model import IdMapping
 from haconiwa.spec.record import Record, replace
@@ -115,7 +116,7 @@ def _range_of(container: ContainerSpec, given: dict[str, IdRange]) -> IdRange:
     given.pop(container.name, None)
     running = [state for state in list_states() if state.name != container.name and live_status(state) != "stopped"]
     used = {kind: _spans_of_running([state.config for state in running], kind) for kind in ("uid", "gid")}
-    names = {state.name for state in running}
+    names = {state.name for state in running} | {error.subject for error in damaged_in_use()}
     spare = [name for name in given if name not in names]
     while True:
         spans = {kind: used[kind] + [(getattr(own, kind), own.size) for own in given.values()] for kind in used}

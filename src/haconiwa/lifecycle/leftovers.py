@@ -16,6 +16,7 @@ from haconiwa.host.layers import layer_folder
 from haconiwa.host.paths import cache_dir, network_dir, run_dir
 from haconiwa.host.tree import remove_tree
 from haconiwa.isolation.groups import is_populated, remove_groups
+from haconiwa.lifecycle.damaged import damaged_in_use, is_in_use
 from haconiwa.lifecycle.state import Claim, is_supervised, list_states, live_status, read_state
 from haconiwa.spec.record import Record
 
@@ -48,7 +49,8 @@ class Leftover(Record):
 
 def orphans() -> list[str]:
     """The containers that run without a supervisor."""
-    return [state.name for state in list_states() if live_status(state) == "orphaned"]
+    damaged = [error.subject for error in damaged_in_use() if not is_supervised(error.subject)]
+    return [*(state.name for state in list_states() if live_status(state) == "orphaned"), *damaged]
 
 
 def find_leftovers(*, caches: bool = False) -> list[Leftover]:
@@ -68,6 +70,8 @@ def _records() -> Iterator[Leftover]:
         try:
             state = read_state(name)
         except ContainerError:
+            if is_in_use(name):
+                continue
             state = None
         if state is None and not _is_abandoned(os.path.join(run_dir(), name)):
             continue

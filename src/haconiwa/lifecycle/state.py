@@ -13,7 +13,7 @@ import time
 from haconiwa.errors import ContainerError
 from haconiwa.host.descriptors import write_beside
 from haconiwa.host.paths import run_dir
-from haconiwa.isolation.groups import kill_groups, remove_groups
+from haconiwa.isolation.groups import is_populated, kill_groups, remove_groups
 from haconiwa.kernel.locks import is_locked, try_lock
 from haconiwa.lifecycle.identity import NOBODY, Identity, boot_id, is_alive
 from haconiwa.lifecycle.json_text import to_json
@@ -92,8 +92,9 @@ class Claim:
         """Clear away what an earlier supervisor of this name could not."""
         try:
             stale = read_state(self.name)
-        except ContainerError:
-            stale = None  # unreadable: its groups are found by name when they are made again
+        except ContainerError as error:
+            self._refuse_processes(error)
+            stale = None
         if stale is None:
             return None
         if stale.boot_id == boot_id() and is_alive(stale.init):
@@ -109,6 +110,14 @@ class Claim:
 
         append_event(self.name, "removed", why="its supervisor was killed")
         return stale
+
+    def _refuse_processes(self, unreadable: ContainerError) -> None:
+        """Let nobody forget a container whose record cannot be read while something runs in its groups."""
+        from haconiwa.lifecycle.damaged import groups_of
+
+        if any(map(is_populated, groups_of(self.name))):
+            self._close()
+            raise unreadable
 
     def record(self, state: State) -> None:
         """Write the state for others to read; the configuration, most of the text, is made into one only once."""
@@ -189,7 +198,7 @@ def read_state(name: str) -> State | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        hint = "haconiwa gc removes it, unless its supervisor lives and records it anew"
+        hint = f"haconiwa stop {name} ends what runs under that name and removes the record"
         raise ContainerError(f'cannot read "{path}"', why=str(error), hint=hint, subject=name) from None
 
 

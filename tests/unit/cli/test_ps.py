@@ -75,15 +75,16 @@ def test_long_command_is_cut_in_the_table_only(run_dir: Path, capfd: pytest.Capt
     assert json.loads(shown(capfd, "--json"))[0]["command"][2] == "x" * 500
 
 
-def test_broken_record_is_named_and_passed_over(run_dir: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_broken_record_is_shown_as_damaged_and_named(run_dir: Path, capfd: pytest.CaptureFixture[str]) -> None:
     record(run_dir, "good")
     (run_dir / "bad").mkdir()
     (run_dir / "bad/state.json").write_text("[" * 100_000, encoding="ascii")
     assert ps.run(parse("ps", ps, ["-q"]), Output()) == 0
     out, err = capfd.readouterr()
-    assert out == "good\n"
+    assert out == "good\nbad\n"
     assert err.startswith(f'notice: bad: cannot read "{run_dir}/bad/state.json": ')
     assert err.count("\n") == 1
+    assert json.loads(shown(capfd, "--json"))[1]["status"] == "damaged"
     with pytest.raises(ContainerError, match=r'cannot read ".*/bad/state.json"'):
         inspect.run(parse("inspect", inspect, ["bad"]), Output())
 

@@ -1,0 +1,106 @@
+"""Containers whose record cannot be read: what is known of them without it, and how they are ended.
+
+Their lock says whether a supervisor lives, its control socket which process that is, and the groups of their name what
+runs in them.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import struct
+import time
+
+from haconiwa.errors import ContainerError
+from haconiwa.host.cgroups import hierarchies
+from haconiwa.isolation.groups import is_populated, kill_groups, remove_groups
+from haconiwa.kernel import signals as signal
+from haconiwa.lifecycle.state import Claim, is_supervised, list_states, read_state
+
+_SETTLE_S = 10.0
+"""How long a supervisor may take for its teardown hooks and clean-up once all has been killed."""
+_CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid
+
+
+def is_damaged(name: str) -> bool:
+    """Whether there is a record of that name that cannot be read."""
+    try:
+        read_state("" if "/" in name else name)
+    except ContainerError:
+        return True
+    return False
+
+
+def damaged_in_use() -> list[ContainerError]:
+    """Why each record of a container that may still run cannot be read; `subject` is the container's name."""
+    unreadable: list[ContainerError] = []
+    list_states(unreadable)
+    return [error for error in unreadable if is_in_use(error.subject)]
+
+
+def is_in_use(name: str) -> bool:
+    """Whether a name has a living supervisor or processes in its groups."""
+    return is_supervised(name) or any(map(is_populated, groups_of(name)))
+
+
+def groups_of(name: str) -> tuple[str, ...]:
+    """The groups that a container of that name has, unless its file names another one."""
+    return tuple(hierarchy.group(name) for hierarchy in hierarchies())
+
+
+def stop_damaged(name: str, timeout_s: float) -> bool:
+    """End what runs under a name whose record cannot be read, and clear it away.
+
+    Args:
+        name: The container's.
+        timeout_s: Between TERM to its supervisor, which passes it on, and KILL to everything in its groups.
+
+    Returns:
+        Whether anything was there to be ended.
+
+    Raises:
+        ContainerError: Its supervisor or a process of it is still there.
+    """
+    was_used = is_in_use(name)
+    if _tell_supervisor(name):
+        _wait(name, timeout_s)
+    kill_groups(groups_of(name))
+    if not _wait(name, _SETTLE_S):
+        hint = f"end the process that holds {name}/lock open below the run directory, see fuser(1)"
+        raise ContainerError("its supervisor still runs", why="a hook may hang", hint=hint, subject=name)
+    if left := remove_groups(groups_of(name)):
+        raise ContainerError(f'cannot remove the cgroup "{left[0]}"', why="it has processes in it", subject=name)
+    if is_damaged(name):  # a supervisor has removed it
+        Claim(name).release()
+    return was_used
+
+
+def _tell_supervisor(name: str) -> bool:
+    """Send TERM to the process that listens at the control socket; whether there is one."""
+    import socket
+
+    from haconiwa.lifecycle.ask import connect
+
+    try:
+        with connect(name, 1.0) as connection:
+            credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+            pidfd = os.pidfd_open(_CREDENTIALS.unpack(credentials)[0])
+    except (OSError, ValueError):
+        return False
+    try:
+        signal.pidfd_send_signal(pidfd, signal.SIGTERM)
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(pidfd)
+    return True
+
+
+def _wait(name: str, timeout_s: float) -> bool:
+    """Wait until nobody has the lock of a name."""
+    deadline = time.monotonic() + timeout_s
+    while is_supervised(name):
+        if time.monotonic() >= deadline:
+            return False
+        select.select([], [], [], 0.01)  # a lock tells nobody that it is free
+    return True
