@@ -149,6 +149,26 @@ def test_capabilities_more_and_fewer(box: Box) -> None:
     box.stop()
 
 
+@pytest.mark.parametrize(
+    ("options", "bounding", "ambient"),
+    [
+        (("-A", "all"), -1, "net_bind_service"),
+        (("-A", "ALL", "-D", "chown"), ~to_mask(("chown",)), "net_bind_service"),
+        (("-D", "all"), 0, ""),
+        (("-D", "cap_all", "-A", "kill,chown"), to_mask(("kill", "chown")), ""),
+    ],
+)
+def test_all_capabilities(box: Box, options: tuple[str, ...], bounding: int, ambient: str) -> None:
+    box.write('config.capabilities.ambient("net_bind_service")')
+    box.daemon()
+    shown = box.attach("grep", "-E", "CapBnd|CapAmb", "/proc/self/status", options=options).stdout.split()
+    with open("/proc/self/status", encoding="utf-8") as file:
+        ours = next(int(line.split()[1], 16) for line in file if line.startswith("CapBnd"))
+    assert int(shown[1], 16) == ours & bounding
+    assert int(shown[3], 16) == to_mask(ambient.split())
+    box.stop()
+
+
 def test_exit_status(box: Box) -> None:
     box.daemon()
     assert box.attach("sh", "-c", "exit 7", expect=7).stderr == ""

@@ -46,8 +46,10 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("container", metavar="FILE|NAME", help="the container, or the haco file it was started from")
     parser.add_argument("-t", "--target", type=int, metavar="PID", help="join this process of the container's instead")
     parser.add_argument("-n", "--name", help="which container of a file that has several")
-    parser.add_argument("-A", "--allow", metavar="CAPS", help="capabilities to give in addition, with commas")
-    parser.add_argument("-D", "--drop", metavar="CAPS", help="capabilities to take away, with commas")
+    parser.add_argument("-A", "--allow", metavar="CAPS", help="capabilities to give in addition, with commas; or all")
+    parser.add_argument(
+        "-D", "--drop", metavar="CAPS", help="capabilities to take away, with commas; or all but those of -A"
+    )
     parser.add_argument("-u", "--uid", metavar="USER", help="number, or a name of the container's passwd")
     parser.add_argument("-g", "--gid", metavar="GROUP", help="number, or a name of the container's group")
     parser.add_argument("-w", "--workdir", metavar="DIR", help="working directory in the container")

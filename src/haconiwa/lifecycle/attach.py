@@ -44,7 +44,7 @@ class AttachRequest(Record):
     Attributes:
         command: argv; empty for the first of `SHELLS`.
         target_pid: Another process of the container to join, as the host sees it; None joins its first.
-        allow, drop: Capabilities more or fewer than the first process was given.
+        allow, drop: Capabilities more or fewer than the first process was given; ``all`` for every one of the kernel's.
         uid, gid: Instead of the container's own.
         workdir: Instead of the container's own.
         environ: Over the container's own.
@@ -285,14 +285,15 @@ def _rarer(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _capabilities(config: Mapping[str, Any], request: AttachRequest) -> CapabilitiesSpec:
-    ambient = frozenset(config["ambient"]) - request.drop
-    if config["bounding"] is None:
-        if not request.drop:
-            return CapabilitiesSpec(bounding=None, ambient=ambient)
-        kept = frozenset(to_names(full_mask()))
-    else:
-        kept = frozenset(config["bounding"])
-    return CapabilitiesSpec(bounding=(kept | request.allow) - request.drop, ambient=ambient)
+    """What the first process was given, with the changes asked for; ``all`` stands for every one of the kernel's."""
+    whole = config["bounding"] is None or "all" in request.allow
+    if whole and not request.drop:
+        return CapabilitiesSpec(bounding=None, ambient=frozenset(config["ambient"]))
+    kept = frozenset(to_names(full_mask())) if whole else frozenset(config["bounding"])
+    if "all" in request.drop:
+        kept = frozenset()  # what is named to be allowed stays
+    bounding = (kept | (request.allow - {"all"})) - request.drop
+    return CapabilitiesSpec(bounding=bounding, ambient=frozenset(config["ambient"]) & bounding)
 
 
 def _seccomp(config: Mapping[str, Any]) -> SeccompSpec:
