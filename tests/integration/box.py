@@ -20,6 +20,8 @@ from tests.support.program import Program
 
 DEADLINE_S = 20.0
 INDEPENDENT = ("procfs", "sysfs", "devtmpfs", "devpts", "shm")
+HEEDS_TERM = "trap exit TERM; while :; do sleep 0.05; done"
+"""A program that need not be killed."""
 NAMESPACES = ("mount", "ipc", "uts", "pid")
 
 _HACO = """\
@@ -127,6 +129,7 @@ class Box:
             try:
                 yield process
             finally:
+                self.stop(expect=None)  # a first process without a handler for TERM would be given time for one
                 process.terminate()
 
     def attach(
@@ -135,9 +138,9 @@ class Box:
         """Run a command in it by ``haconiwa attach`` with these options."""
         return self.haconiwa("attach", *options, self.name, "--", *argv, expect=expect, **more)
 
-    def stop(self, expect: int = 0) -> None:
-        """Stop it."""
-        self.haconiwa("stop", "-T", "5", self.name, expect=expect)
+    def stop(self, expect: int | None = 0, timeout_s: float = 0) -> None:
+        """Stop it, at once unless there is a time for TERM."""
+        self.haconiwa("stop", "-T", str(timeout_s), self.name, expect=expect)
 
     def state(self) -> dict[str, Any]:
         """What is recorded of it."""

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from haconiwa.lifecycle.ask import ask
+from haconiwa.lifecycle.identity import Identity, age_s
 from tests.conftest import RunDirs
 from tests.integration.box import Box, Watched, finish, wait_until
 
@@ -240,9 +242,37 @@ def test_hangup_is_no_reason_for_a_daemon_to_end(box: Box, watched: Watch) -> No
     box.stop()
 
 
-def test_stop_of_a_program_that_cannot_hear_term_is_quick(box: Box) -> None:
-    box.daemon("exec sleep 1000")
-    box.haconiwa("stop", "-T", "1000", box.name)
+SLOW = """\
+while ! test -e /tmp/go; do sleep 0.01; done
+trap 'echo once >>/tmp/asked; exit 0' TERM; while :; do sleep 0.05; done
+"""
+
+
+def test_stop_waits_for_a_handler_that_is_still_to_come(box: Box) -> None:
+    box.daemon(SLOW)
+    with box.haconiwa.start("stop", "-T", "1000", box.name) as process:
+        assert process.stderr
+        assert "has no handler for TERM yet, KILL follows in 1000 s" in process.stderr.readline()
+        (box.root / "tmp/go").touch()
+        finish(process)
+    assert (box.root / "tmp/asked").read_text() == "once\n"
+    box.nothing_left()
+
+
+def test_term_to_the_supervisor_waits_for_a_handler_too(box: Box, watched: Watch) -> None:
+    supervisor = watched(box.daemon(SLOW)["supervisor"]["pid"])
+    supervisor.kill(signal.SIGTERM)
+    wait_until(lambda: ask(box.name, {"do": "status"})["stopping"], "it has been asked to stop")
+    (box.root / "tmp/go").touch()
+    assert supervisor.ended()
+    assert (box.root / "tmp/asked").read_text() == "once\n"
+    box.nothing_left()
+
+
+def test_stop_of_an_old_program_that_cannot_hear_term_is_quick(box: Box) -> None:
+    process = box.daemon("exec sleep 1000")["init"]
+    wait_until(lambda: age_s(Identity(**process)) > 0.1, "it has had the time for a handler")
+    assert "has no handler for TERM, sending KILL" in box.haconiwa("stop", "-T", "0.1", box.name).stderr
     box.nothing_left()
 
 
@@ -325,7 +355,7 @@ def test_start_over_an_orphan_is_refused(box: Box, orphan: Watched) -> None:
 
 
 def test_stop_ends_an_orphan_and_clears_up(box: Box, orphan: Watched) -> None:
-    box.stop()
+    box.stop(timeout_s=10)
     assert orphan.ended(0)
     assert log(box) == "up\ngot TERM\n"
     box.nothing_left()

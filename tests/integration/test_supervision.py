@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.box import NAMESPACES, Box, Watched, wait_until
+from tests.integration.box import HEEDS_TERM, NAMESPACES, Box, Watched, wait_until
 from tests.support.program import Program
 
 pytestmark = pytest.mark.requires("root", "busybox")
@@ -91,7 +91,7 @@ def test_health_check(box: Box, action: str, ends: bool) -> None:
             return answers.pop(0)
         """
     )
-    state = box.daemon("exec sleep 1000")
+    state = box.daemon(HEEDS_TERM)
     watched = Watched(state["supervisor"]["pid"])
     if ends:
         assert watched.ended()
@@ -110,7 +110,7 @@ def test_an_unhealthy_container_is_started_again(box: Box) -> None:
         config.restart_policy("no", backoff_sec=0)
         """
     )
-    box.daemon("[ -e /tmp/again ] && touch /tmp/healthy; touch /tmp/again; exec sleep 1000")
+    box.daemon("[ -e /tmp/again ] && touch /tmp/healthy; touch /tmp/again; " + HEEDS_TERM)
     wait_until(lambda: len(events(box, "started")) == 2, "a second start")
     assert events(box, "restarting")[0]["delay_s"] == 0
     wait_until(lambda: box.status() == "running", "it runs again")
@@ -138,7 +138,7 @@ def test_restarts_until_there_were_enough(box: Box) -> None:
 
 def test_stop_and_kill_end_what_would_be_started_again(box: Box) -> None:
     box.write(rest='config.restart_policy("always", backoff_sec=0)')
-    for command in (("stop",), ("kill", "-s", "KILL")):
+    for command in (("stop", "-T", "0"), ("kill", "-s", "KILL")):
         box.daemon("exec sleep 1000")
         box.haconiwa(*command, box.name)
         box.nothing_left()
@@ -224,7 +224,7 @@ def test_what_a_hook_does_to_its_process_is_undone(box: Box, harm: str) -> None:
         config.add_async_hook(lambda base: print("still", os.getcwd(), oct(os.umask(0o22))), msec=1)
         """
     )
-    state = box.daemon("exec sleep 1000")
+    state = box.daemon(HEEDS_TERM)
     watched = Watched(state["supervisor"]["pid"])
     wait_until(lambda: "still" in supervisor_log(box), "the timer")
     assert "still / 0o22" in supervisor_log(box)
@@ -310,7 +310,7 @@ def test_one_of_a_barn_alone(box: Box) -> None:
     file = barn(box, "", f"c.after = '{box.name}-0'")
     box.haconiwa("start", "-n", f"{box.name}-1", file)
     assert order(box.haconiwa, box, "started") == [1]
-    box.haconiwa("stop", file)
+    box.haconiwa("stop", "-T", "0", file)
 
 
 def test_the_last_hooks_of_a_failed_start_are_not_disturbed(box: Box) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import time
 
 from haconiwa.cli.targets import all_states
 from haconiwa.errors import printable
+from haconiwa.lifecycle.identity import age_s
 from haconiwa.lifecycle.state import live_status
 
 TYPE_CHECKING = False
@@ -90,8 +89,7 @@ def _row(state: State) -> tuple[str, ...]:
     command = printable(" ".join(map(str, state.config.get("init_command", ()))))
     if len(command) > _LONGEST_COMMAND:
         command = command[: _LONGEST_COMMAND - 1] + "…"
-    since = state.init.started_at / os.sysconf("SC_CLK_TCK")
-    uptime = duration(time.clock_gettime(time.CLOCK_BOOTTIME) - since) if known["pid"] else "-"
+    uptime = duration(age_s(state.init)) if known["pid"] else "-"
     shown = (known["name"], known["pid"] or "-", known["supervisor_pid"] or "-", known["status"], uptime, command)
     return (*(printable(str(text)) for text in shown), printable(state.root))
 

@@ -22,7 +22,8 @@ End a container: TERM to its first process, and after the timeout KILL to everyt
 gone, its teardown hooks have run, and nothing of it is left.
 
 Given a haco file, all containers that were started from it are stopped, one after the other. A first process without
-a handler for TERM would never notice it, as the kernel protects PID 1; it gets KILL at once."""
+a handler for TERM would never notice it, as the kernel protects PID 1: one that is younger than the timeout has until
+then to get one, an older one gets KILL at once."""
 EPILOG = """\
 examples:
   haconiwa stop web                     by name

@@ -6,6 +6,7 @@ See: proc_pid_stat(5), pidfd_open(2).
 from __future__ import annotations
 
 import os
+import time
 
 from haconiwa.spec.record import Record
 
@@ -50,6 +51,11 @@ def read_stat(pid: int) -> list[bytes]:
     with open(f"/proc/{pid}/stat", "rb") as file:
         # The second field is the name in parentheses, which may hold anything.
         return file.read(4096).rpartition(b")")[2].split()
+
+
+def age_s(identity: Identity) -> float:
+    """For how long a process has existed."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - identity.started_at / os.sysconf("SC_CLK_TCK")
 
 
 def open_pidfd(identity: Identity) -> int:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import select
+import time
 
 from haconiwa.errors import ContainerError
 from haconiwa.isolation.groups import kill_groups
 from haconiwa.kernel import signals as signal
-from haconiwa.lifecycle.identity import NOBODY, open_pidfd
+from haconiwa.lifecycle.identity import NOBODY, age_s, open_pidfd
 from haconiwa.lifecycle.state import Claim, State, is_supervised
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+LOOK_EVERY_S = 0.05
+"""How often to look whether a first process has got a handler for TERM; nothing tells."""
 _SETTLE_S = 10.0
 """How long a supervisor may take for its teardown hooks and clean-up before we stop waiting for it."""
 
@@ -84,7 +87,8 @@ def stop(state: State, timeout_s: float, say: Callable[[str], None]) -> None:
 
     Args:
         state: The container.
-        timeout_s: Between the two; skipped when TERM cannot have any effect.
+        timeout_s: Between the two. A first process that has run for longer without a handler for TERM gets KILL at
+            once; a younger one may still get a handler.
         say: Called with what is done, in words.
 
     Raises:
@@ -94,24 +98,38 @@ def stop(state: State, timeout_s: float, say: Callable[[str], None]) -> None:
         return
     pidfd = _open_init(state)
     try:
-        by_namespace = ends_by_pid_namespace(state)
-        futile = by_namespace and not heeds(state.init.pid, signal.SIGTERM)
         _note(state, [signal.SIGTERM, signal.SIGKILL], "haconiwa stop", final=True)
-        signal.pidfd_send_signal(pidfd, signal.SIGTERM)
-        if futile:
-            say(f"{state.name}: its first process has no handler for TERM, sending KILL")
-            timeout_s = 0
-        if not wait_for_end(pidfd, timeout_s):
-            if not futile:
-                _note(state, [signal.SIGKILL], "haconiwa stop", final=True, late=True)
+        if not _terminate(state, pidfd, timeout_s, say):
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-        if not by_namespace:
+        if not ends_by_pid_namespace(state):
             kill_groups(state.cgroups)
         if not wait_for_end(pidfd, _SETTLE_S):
             raise ContainerError("still runs after KILL", why="a process does not leave the kernel", subject=state.name)
     finally:
         os.close(pidfd)
     _wait_for_supervisor(state)
+
+
+def _terminate(state: State, pidfd: int, timeout_s: float, say: Callable[[str], None]) -> bool:
+    """TERM to the first process as soon as it can have an effect; whether the process has ended in time."""
+    deadline = time.monotonic() + timeout_s
+    until = deadline - age_s(state.init)
+    told = False
+    while ends_by_pid_namespace(state) and not heeds(state.init.pid, signal.SIGTERM):
+        rest_s = until - time.monotonic()
+        if rest_s <= 0:
+            say(f"{state.name}: its first process has no handler for TERM, sending KILL")
+            return False
+        if not told:
+            say(f"{state.name}: its first process has no handler for TERM yet, KILL follows in {rest_s:.0f} s")
+            told = True
+        if wait_for_end(pidfd, min(rest_s, LOOK_EVERY_S)):
+            return True
+    signal.pidfd_send_signal(pidfd, signal.SIGTERM)
+    if wait_for_end(pidfd, deadline - time.monotonic()):
+        return True
+    _note(state, [signal.SIGKILL], "haconiwa stop", final=True, late=True)
+    return False
 
 
 def _note(state: State, numbers: list[int], by: str, *, final: bool, late: bool = False) -> None:

@@ -9,7 +9,7 @@ from haconiwa.host.loop import READABLE, Timer
 from haconiwa.isolation.groups import memory_group
 from haconiwa.kernel import signals as signal
 from haconiwa.lifecycle.hooks import call_function, function_name
-from haconiwa.lifecycle.stop import heeds
+from haconiwa.lifecycle.stop import LOOK_EVERY_S, heeds
 from haconiwa.supervisor.memory import collect_from_now_on
 from haconiwa.supervisor.timers import AsyncHook
 
@@ -44,6 +44,7 @@ class Watch:
         self._base = supervisor.base
         self._loop = supervisor.loop
         self._stopping: Timer | None = None
+        self._looking: Timer | None = None
         self._began = time.monotonic()
         self._readiness = () if supervisor.state.health == "ready" else self._spec.readiness
         self._not_ready_yet = len(self._readiness)
@@ -73,8 +74,8 @@ class Watch:
             self._loop.unwatch(fd)
         for look in looks:
             look.cancel()
-        if self._stopping:
-            self._stopping.cancel()
+        for pending in filter(None, (self._stopping, self._looking)):
+            pending.cancel()
         self._loop.unwatch(self._container.site.listener_fd)
         return self._container.exit_status or 0
 
@@ -158,16 +159,25 @@ class Watch:
                 self._supervisor.report(error)
 
     def begin_stop(self, by: str, timeout_s: float | None = None) -> None:
-        """TERM, and KILL after a while; KILL at once when asked a second time or when TERM could have no effect."""
+        """TERM as soon as it can have an effect, and KILL after a while; KILL at once when asked a second time."""
         if self._container.exit_status is not None or self._container.pidfd < 0:
             return
         self.stopped_by = self.stopped_by or by
-        futile = "pid" in self._spec.namespaces and not heeds(self._container.pid, signal.SIGTERM)
-        if self._stopping or futile:
+        if self._stopping:
             self._container.kill()
             return
-        self._stopping = self._loop.call_after(_STOP_TIMEOUT_S if timeout_s is None else timeout_s, self._kill_late)
-        signal.pidfd_send_signal(self._container.pidfd, signal.SIGTERM)
+        timeout_s = _STOP_TIMEOUT_S if timeout_s is None else timeout_s
+        self._stopping = self._loop.call_after(timeout_s, self._kill_late)
+        self._terminate(self._began + timeout_s)
+
+    def _terminate(self, until: float) -> None:
+        """TERM as soon as it can have an effect; KILL to a first process that has had `until` then to get a handler."""
+        if "pid" not in self._spec.namespaces or heeds(self._container.pid, signal.SIGTERM):
+            signal.pidfd_send_signal(self._container.pidfd, signal.SIGTERM)
+        elif time.monotonic() >= until:
+            self._container.kill()
+        else:
+            self._looking = self._loop.call_after(LOOK_EVERY_S, lambda: self._terminate(until))
 
     def _kill_late(self) -> None:
         self.killed_late = True

@@ -65,7 +65,7 @@ def test_found_by_name_and_by_file(box: Box, haconiwa: Program, by: str) -> None
     assert found["pid"] in found["processes"]
     assert found["config"]["init_command"][0] == "/bin/sh"
     assert sorted(found["cgroups"]) == sorted(box.groups())
-    haconiwa("stop", word, cwd=box.folder)
+    haconiwa("stop", "-T", "0", word, cwd=box.folder)
     assert rows(haconiwa) == []
 
 
@@ -126,7 +126,7 @@ def test_killed_supervisor_leaves_an_orphan(box: Box, haconiwa: Program, watched
     (row,) = rows(haconiwa)
     assert (row["status"], row["pid"], row["supervisor_pid"]) == ("orphaned", state["init"]["pid"], None)
     assert "still runs" in box.fails()
-    haconiwa("stop", box.name)
+    haconiwa("stop", "-T", "0", box.name)
     box.nothing_left()
 
 
@@ -157,7 +157,7 @@ def test_rm_waits_for_nobody(box: Box, haconiwa: Program) -> None:
     box.daemon()
     error = haconiwa("rm", "--force", box.file, expect=125).stderr
     assert f'the container "{box.name}" runs in it' in error
-    haconiwa("stop", box.name)
+    haconiwa("stop", "-T", "0", box.name)
     assert "it was not made by haconiwa" in haconiwa("rm", box.file, expect=125).stderr
     assert haconiwa("rm", "--force", box.file).stderr == f"Removed rootfs {box.root}\n"
     assert not box.root.exists()
@@ -198,7 +198,7 @@ def test_commands_on_a_barn(box: Box, haconiwa: Program) -> None:
     haconiwa("kill", "-s", "KILL", "-n", names[1], box.file)
     assert sorted(haconiwa("ps", "-q").stdout.split()) == [names[0], names[2]]
     assert f'has no container with name "{names[1]}"' in haconiwa("stop", "-n", names[1], box.file, expect=125).stderr
-    haconiwa("stop", box.file)
+    haconiwa("stop", "-T", "0", box.file)
     assert haconiwa("ps", "-q").stdout == ""
 
 
@@ -206,7 +206,7 @@ def test_stop_while_a_hook_delays_the_start(box: Box, haconiwa: Program) -> None
     box.write(rest="@config.add_general_hook('before_fork')\ndef wait(base):\n    os.read(os.pipe()[0], 1)\n")
     with haconiwa.start("start", box.file) as process:
         wait_until(lambda: box.status() == "creating", "the supervisor has recorded itself")
-        haconiwa("stop", box.name)
+        haconiwa("stop", "-T", "5", box.name)
         assert process.wait(20) == 125
         assert process.stderr is not None
         assert 'the before_fork hook "wait" was interrupted' in process.stderr.read()
