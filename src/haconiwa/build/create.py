@@ -13,6 +13,7 @@ from haconiwa.build.job import Job
 from haconiwa.build.layer import stand_alone
 from haconiwa.build.marker import Marker, State, own_marker, remove_marker, sync_directory, write_marker
 from haconiwa.build.place import Place, locked
+from haconiwa.build.provision import provision as provision_existing
 from haconiwa.build.provision import provision_root
 from haconiwa.build.remove import discard
 from haconiwa.build.report import Report
@@ -32,7 +33,7 @@ def create(spec: ContainerSpec, report: Report, *, force: bool = False, provisio
     """Bootstrap and provision the root file system of a container.
 
     A complete root, and a directory that is not ours and not empty, is left alone. A root whose provisioning has not
-    come to its end is provisioned again.
+    come to its end is provisioned again, and one that is not ours when the file skips its bootstrap.
 
     Args:
         spec: The container.
@@ -47,10 +48,12 @@ def create(spec: ContainerSpec, report: Report, *, force: bool = False, provisio
             what was complete before `force` is gone.
     """
     rootfs, bootstrap = _asked_for(spec)
+    place = Place(rootfs.path)
     if bootstrap.skip:
         report.step(f"Bootstrap of {spec.name} is skipped")
+        if provision:
+            _furnish(spec, place, report)
         return
-    place = Place(rootfs.path)
     with subject_of(spec.name, place.root, bootstrap.where):
         with _umask(0o077):
             os.makedirs(place.parent, exist_ok=True)
@@ -71,6 +74,13 @@ def create(spec: ContainerSpec, report: Report, *, force: bool = False, provisio
                 marker = own_marker(place)
                 if reuse and marker and not spec.provision.skip:
                     reuse.keep_complete(marker)
+
+
+def _furnish(spec: ContainerSpec, place: Place, report: Report) -> None:
+    """Provision a root that somebody else has made; one of ours only when that has not come to its end yet."""
+    marker = own_marker(place)
+    if spec.provision.steps and not spec.provision.skip and (marker is None or marker.state is State.BOOTSTRAPPED):
+        provision_existing(spec, report)
 
 
 def _asked_for(spec: ContainerSpec) -> tuple[RootfsSpec, BootstrapSpec]:

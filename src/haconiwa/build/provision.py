@@ -58,7 +58,8 @@ def provision(spec: ContainerSpec, report: Report, *, only: Sequence[str] = ()) 
         raise ConfigError(Problem(f"{spec.name}: chroot_to is not set, there is nothing to provision"))
     place = Place(spec.rootfs.path)
     if not os.path.isdir(place.root):
-        hint = "make it with haconiwa create"
+        skipped = spec.bootstrap and spec.bootstrap.skip
+        hint = "skip_bootstrap leaves making it to you" if skipped else "make it with haconiwa create"
         raise BuildError(f'the root file system "{place.root}" does not exist', subject=spec.name, hint=hint)
     with subject_of(spec.name, place.root), locked(place):
         stand_alone(place, report)

@@ -45,11 +45,14 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
     spec = select(load_file(arguments.file), arguments.name)
     require_root("create")
     made: set[str] = set()
+    provisioned = set()
     with Progress(output, verbose=arguments.verbose) as progress:
         for container in spec.containers:
             path = container.rootfs.path if container.rootfs else ""
             force = arguments.force and path not in made  # a root that is shared must not be made again for each
-            create(container, progress, force=force, provision=not arguments.no_provision)
+            job = (container.rootfs, container.provision)  # what several containers share is done once
+            create(container, progress, force=force, provision=not arguments.no_provision and job not in provisioned)
+            provisioned.add(job)
             if container.bootstrap and not container.bootstrap.skip:
                 made.add(path)
             if arguments.verbose:

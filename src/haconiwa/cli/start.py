@@ -136,6 +136,9 @@ def _created(spec: BarnSpec, arguments: SimpleNamespace, output: Output) -> Barn
     from haconiwa.host.image_record import with_recorded_image
 
     with Progress(output) as progress:
+        provisioned = set()
         for container in spec.containers:
-            create(container, progress, provision=not arguments.no_provision)
+            job = (container.rootfs, container.provision)  # what several containers share is done once
+            create(container, progress, provision=not arguments.no_provision and job not in provisioned)
+            provisioned.add(job)
     return replace(spec, containers=tuple(with_recorded_image(container) for container in spec.containers))

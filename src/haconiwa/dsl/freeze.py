@@ -259,7 +259,7 @@ def _bootstrap(container: Container) -> BootstrapSpec | None:
     values = _section(container, Bootstrap)
     options = {name: values[name] for known in STRATEGIES.values() for name in known if name in values}
     strategy = values.get("strategy") or container._load.defaults.strategy or ""
-    if not values.get("strategy") and not options and not values.get("postprocess"):
+    if not any(values.get(name) for name in ("strategy", "postprocess", "skip")) and not options:
         return None
     return BootstrapSpec(
         strategy=strategy,

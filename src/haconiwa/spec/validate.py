@@ -122,6 +122,8 @@ def check_bootstrap(container: ContainerSpec) -> Iterator[Problem]:
     if bootstrap is None:
         return
     if not bootstrap.strategy:
+        if bootstrap.skip and not bootstrap.options:
+            return
         yield Problem("bootstrap.strategy: is not set", bootstrap.where, f"one of {' '.join(STRATEGIES)}")
         return
     own, required = STRATEGIES[bootstrap.strategy], REQUIRED_OPTIONS[bootstrap.strategy]

@@ -168,3 +168,32 @@ def test_reader_that_goes_away_is_no_error(haconiwa: Program) -> None:
     done = subprocess.run([haconiwa.path, "revisions"], stdout=write_fd, stderr=subprocess.PIPE, text=True)
     os.close(write_fd)
     assert (done.returncode, done.stderr) == (141, "")
+
+
+EXISTING = """\
+from haconiwa import define
+with define() as barn:
+    barn.chroot_to({root!r})
+    barn.skip_bootstrap()
+    barn.provision.run_shell("echo one >> /etc/steps")
+    for name in ("web", "db"):
+        with barn.define() as c:
+            c.name = name
+"""
+
+
+@pytest.mark.requires("root", "busybox")
+@pytest.mark.setting("skip_bootstrap")
+def test_a_root_that_somebody_else_made_is_provisioned(
+    haco_file: HacoFile, busybox_root: Path, haconiwa: Program
+) -> None:
+    file = haco_file(EXISTING.format(root=str(busybox_root)))
+    haconiwa("check", file)
+    haconiwa("create", "-N", file)
+    assert not (busybox_root / "etc/steps").exists()
+    lines = haconiwa("create", file).stderr.splitlines()
+    assert "Bootstrap of web is skipped" in lines
+    assert (busybox_root / "etc/steps").read_text(encoding="ascii") == "one\n"
+    busybox_root.rename(busybox_root.parent / "gone")
+    error = haconiwa("create", file, expect=125).stderr
+    assert f'the root file system "{busybox_root}" does not exist\n  hint: skip_bootstrap leaves making it' in error
