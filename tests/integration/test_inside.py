@@ -144,7 +144,7 @@ def test_namespace_is_its_own(box: Box, name: str) -> None:
     assert box.sh(f"readlink /proc/self/ns/{kind}").strip() != os.readlink(f"/proc/self/ns/{kind}")
 
 
-@pytest.mark.parametrize("name", ["net", "user", "cgroup"])
+@pytest.mark.parametrize("name", ["net", "user"])
 def test_namespace_not_asked_for_is_the_hosts(box: Box, name: str) -> None:
     assert box.sh(f"readlink /proc/self/ns/{name}").strip() == os.readlink(f"/proc/self/ns/{name}")
 
@@ -180,15 +180,15 @@ def test_network_namespace_by_name(box: Box) -> None:
         subprocess.run(["ip", "netns", "delete", box.name], check=True)
 
 
-@pytest.mark.setting("namespace.unshare")
-def test_cgroup_namespace_is_rooted_at_the_containers_group(box: Box) -> None:
-    box.write(namespaces=(*NAMESPACES, "cgroup"))
+def test_cgroup_namespace_is_its_own_and_rooted_at_the_containers_group(box: Box) -> None:
     paths = {line.split(":")[2] for line in box.sh("cat /proc/self/cgroup").splitlines()}
     assert "/" in paths
     assert not any(box.name in path for path in paths)
 
 
-def test_process_is_in_its_group(box: Box) -> None:
+@pytest.mark.setting("namespace.enter")
+def test_process_is_in_its_group_as_the_hosts_cgroup_namespace_shows(box: Box) -> None:
+    box.write(f"config.namespace.enter('cgroup', '/proc/{os.getpid()}/ns/cgroup')")
     assert any(line.endswith(f"/haconiwa/{box.name}") for line in box.sh("cat /proc/self/cgroup").splitlines())
 
 

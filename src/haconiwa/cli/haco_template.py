@@ -100,7 +100,7 @@ with define() as config:
 
     # ------------------------------------------------------------------------------------- what it has for itself
     config.namespace.unshare("mount", "ipc", "uts", "pid")
-    #config.namespace.unshare("cgroup")
+    #config.namespace.unshare("net", "time")
     #config.namespace.enter("net", "/run/netns/blue")
     #config.namespace.use_netns("blue")
     # A user namespace, with ids that /etc/subuid and /etc/subgid set aside for root or "haconiwa".

@@ -187,8 +187,9 @@ def _namespaces(container: Container, network: NetworkSpec | None) -> tuple[Name
         wanted.add("net")
     if network is not None and network.mode != "none" and "mount" not in section.get("joined", ()):
         wanted.add("mount")  # for /etc/hosts and resolv.conf
-    if "cgroup" in values.get("independent", ()) and "cgroup" not in section.get("joined", ()):
-        wanted.add("cgroup")  # without one the whole hierarchy of the host would be seen
+    shows_groups = "root" in values or "cgroup" in values.get("independent", ())
+    if shows_groups and "cgroup" not in section.get("joined", ()):
+        wanted.add("cgroup")  # without one /proc/PID/cgroup tells the host's paths, and a mount shows its hierarchy
     return tuple(kind for kind in NAMESPACE_TYPES if kind in wanted)  # type: ignore[misc]
 
 

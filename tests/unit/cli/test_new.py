@@ -85,7 +85,7 @@ def test_what_new_writes_is_right(strategy: str, tmp_path: Path) -> None:
     (container,) = load_file("web.haco").containers
     assert container.bootstrap is not None
     assert container.bootstrap.strategy == strategy
-    assert container.namespaces == ("mount", "ipc", "uts", "pid")
+    assert container.namespaces == ("mount", "ipc", "uts", "pid", "cgroup")
 
 
 @pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in variants()])

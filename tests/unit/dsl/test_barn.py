@@ -74,7 +74,7 @@ def test_children_get_copies_of_lists_dicts_and_sections_and_share_functions(loa
     a, b = barn.containers
     assert (a.environ, b.environ) == ({"A": "a"}, {"A": "barn"})
     assert (a.metadata, b.metadata) == ({}, {"m": "barn"})
-    assert (a.namespaces, b.namespaces) == (("mount", "uts", "pid"), ("mount", "uts"))
+    assert (a.namespaces, b.namespaces) == (("mount", "uts", "pid", "cgroup"), ("mount", "uts", "cgroup"))
     assert ([x.soft for x in a.rlimits], [x.soft for x in b.rlimits]) == ([20], [10])
     assert ([m.destination for m in a.mounts], [m.destination for m in b.mounts]) == (["/srv", "/opt"], ["/srv"])
     assert a.capabilities.bounding is not None

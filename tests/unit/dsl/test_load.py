@@ -61,7 +61,7 @@ def test_the_walk_through(load: Load) -> None:
         "/var/lib/haconiwa/44bb30b9",
         Where("test.haco", 8),
     )
-    assert container.namespaces == ("mount", "ipc", "uts", "pid")
+    assert container.namespaces == ("mount", "ipc", "uts", "pid", "cgroup")
     assert container.network_etc == "/etc"
     assert [(mount.kind, mount.destination) for mount in container.mounts] == [
         ("procfs", "/proc"),

@@ -80,7 +80,8 @@ def test_values_are_of_plain_types(settings: Settings) -> None:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("c.chroot_to('/r')", ("mount",)),
+        ("c.chroot_to('/r')", ("mount", "cgroup")),
+        ("c.chroot_to('/r'); c.namespace.enter('cgroup', '/proc/1/ns/cgroup')", ("mount",)),
         ("c.add_mount_point('/srv', to='/srv')", ("mount",)),
         ("c.mount_independent('procfs')", ("mount",)),
         ("c.mount_network_etc()", ("mount",)),
