@@ -97,7 +97,7 @@ def test_plan_is_what_start_does(box: Box, variant: dict[str, object]) -> None:
 def test_steps_are_sorted_by_place(box: Box) -> None:
     box.write(EVERYTHING, HOOKS)
     places = [place for place, _ in planned(box)]
-    order = ["supervisor", "parent", "child", "inside", "running"]
+    order = ["supervisor", "clone", "parent", "child", "inside", "running"]
     assert places == sorted(places, key=order.index)
     assert set(places) == set(order)
 

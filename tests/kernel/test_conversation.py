@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from haconiwa.errors import ContainerError
+from haconiwa.isolation.namespaces import CloneProcess
 from haconiwa.isolation.step import CHILD, PARENT, Site, Step
 from haconiwa.lifecycle.container import Container
 from haconiwa.lifecycle.program import READY
@@ -41,7 +42,7 @@ def fails(*steps: Step) -> str:
     """The message of a start with these steps, without a namespace."""
     spec = ContainerSpec(name="web", environ={}, stdio={}, metadata={}, sources={}, namespaces=())
     with pytest.raises(ContainerError) as caught:
-        Container(spec, list(steps), Site(spec)).start()
+        Container(spec, [CloneProcess(spec), *steps], Site(spec)).start()
     return str(caught.value)
 
 

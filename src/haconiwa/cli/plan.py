@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 Show every step that start would take, in order, and do none of them. It needs no root.
 
-Steps run in five places:
+Steps run in these places:
   supervisor  on the host, before the container's process exists
+  clone       in the supervisor: the process is made, with its namespaces
   parent      in the supervisor, while the container's process is being built
   child       in the container's process, with the host's root still there
   inside      in the container's process, in the new root

@@ -12,9 +12,10 @@ import errno
 import os
 
 from haconiwa.errors import ContainerError
-from haconiwa.isolation.step import CHILD, PARENT, SUPERVISOR, Site, Step
+from haconiwa.isolation.step import BIRTH, CHILD, PARENT, SUPERVISOR, Site, Step
 from haconiwa.kernel.files import NSFS_MAGIC, fstatfs
 from haconiwa.kernel.namespaces import CLONE, namespace_type, setns, unshare
+from haconiwa.kernel.process import clone3
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,13 +41,37 @@ MAPS_WRITTEN = b"M"
 """What the supervisor tells the child once it may take on ids."""
 
 
-def clone_flags(spec: ContainerSpec) -> int:
-    """The namespaces that come with the clone."""
-    flags = 0
-    for name in spec.namespaces:
-        if name != "cgroup" and not (name == "time" and spec.time_offsets):
+class CloneProcess(Step):
+    """Make the container's process, born in its group of the v2 hierarchy. Both processes return from `execute`."""
+
+    __slots__ = ("enters_pid", "names")
+
+    def __init__(self, spec: ContainerSpec) -> None:
+        super().__init__(BIRTH)
+        later = {"cgroup", "time"} if spec.time_offsets else {"cgroup"}
+        self.names = tuple(name for name in spec.namespaces if name not in later)
+        self.enters_pid = any(joined.type == "pid" for joined in spec.joined_namespaces)
+
+    def describe(self) -> str:
+        return "clone the process" + (f" into new namespaces: {' '.join(self.names)}" if self.names else "")
+
+    @property
+    def flags(self) -> int:
+        """The namespaces that come with the clone."""
+        flags = 0
+        for name in self.names:
             flags |= FLAGS[name]
-    return flags
+        return flags
+
+    def execute(self, site: Site) -> None:
+        site.child_pid, site.child_pidfd = clone3(self.flags, cgroup_fd=site.cgroup_fd)
+
+    def hint(self, number: int) -> str:
+        if number == errno.EPERM:
+            return "run it as root"
+        if number == errno.ENOMEM and self.enters_pid:
+            return "the first process of the pid namespace has ended, so nothing can be started in it any more"
+        return ""
 
 
 class OpenNamespace(Step):

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SUPERVISOR = "supervisor"
 """On the host, before the container's process exists."""
+BIRTH = "clone"
+"""In the supervisor: the one step that makes the container's process."""
 PARENT = "parent"
 """In the supervisor, while the container's process is being built."""
 CHILD = "child"
@@ -29,7 +31,7 @@ INSIDE = "inside"
 RUNNING = "running"
 """In the supervisor; the container's program runs."""
 
-PLACES = (SUPERVISOR, PARENT, CHILD, INSIDE, RUNNING)
+PLACES = (SUPERVISOR, BIRTH, PARENT, CHILD, INSIDE, RUNNING)
 
 
 class Executable:
@@ -72,7 +74,7 @@ class Site:
         terminal_socket: Where the terminal's master is sent to whoever relays it.
         report: Called with an error that does not stop the start.
         tell: Called with an event of the container's and its details, for the record.
-        child_pid: The container's process as the supervisor sees it.
+        child_pid, child_pidfd: The container's process as the supervisor sees it; 0 and -1 in that process itself.
         program_ran: The start succeeded, so that what is to outlive the container stays.
         dies_with_supervisor: The container must not outlive its supervisor.
         network: What `isolation.net` has reserved; None without a network.
@@ -103,6 +105,7 @@ class Site:
         self.report: Callable[[HaconiwaError], None] = lambda _error: None
         self.tell: Callable[..., None] = lambda _event, **_details: None
         self.child_pid = 0
+        self.child_pidfd = -1
         self.program_ran = False
         self.dies_with_supervisor = True
         self.network: Any = None

@@ -14,7 +14,7 @@ from haconiwa.errors import ContainerError
 from haconiwa.isolation import capabilities, ids, process, rlimits, rootfs, terminal
 from haconiwa.isolation.cgroups import JoinCgroup
 from haconiwa.isolation.groups import member_pids
-from haconiwa.isolation.namespaces import FLAGS, BecomeMappedRoot, LeavePidNamespace
+from haconiwa.isolation.namespaces import FLAGS, BecomeMappedRoot, CloneProcess, LeavePidNamespace
 from haconiwa.isolation.seccomp import filters
 from haconiwa.isolation.step import INSIDE, PARENT, SUPERVISOR, Site, Step
 from haconiwa.kernel.capabilities import full_mask, to_names
@@ -232,7 +232,7 @@ def plan_attach(state: State, request: AttachRequest) -> tuple[ContainerSpec, li
         others = tuple(name for name in others if name != "mount")
     if "pid" in unshared:
         steps += [JoinPidNamespace(), LeavePidNamespace()]
-    steps += [*process.plan_child(), *_joining_groups(state), RefuseImports()]
+    steps += [CloneProcess(spec), *process.plan_child(), *_joining_groups(state), RefuseImports()]
     if others:
         steps.append(JoinNamespaces(others))
     if "user" in others:

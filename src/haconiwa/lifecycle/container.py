@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import select
 import sys
@@ -11,11 +10,9 @@ from _socket import AF_UNIX, CMSG_SPACE, MSG_CMSG_CLOEXEC, SOCK_SEQPACKET, socke
 
 from haconiwa.errors import EXIT_FAILURE, ContainerError, HaconiwaError
 from haconiwa.isolation.groups import kill_groups, oom_kills
-from haconiwa.isolation.namespaces import clone_flags
 from haconiwa.isolation.seccomp.filters import LISTENER
-from haconiwa.isolation.step import CHILD, INSIDE, PARENT, RUNNING, SUPERVISOR, Site, Step
+from haconiwa.isolation.step import BIRTH, CHILD, INSIDE, PARENT, RUNNING, SUPERVISOR, Site, Step
 from haconiwa.kernel import signals as signal
-from haconiwa.kernel.process import clone3
 from haconiwa.lifecycle.init import run_child
 from haconiwa.lifecycle.program import EXECUTE, READY
 from haconiwa.lifecycle.sync import FAILED, MESSAGE_SIZE, WENT_WRONG, decode_failure, place_of, step_error
@@ -135,24 +132,19 @@ class Container:
 
     def _clone(self, child_channel_fd: int) -> None:
         """Make the container's process. Signals stay blocked in it until it has reset them."""
-        flags = clone_flags(self.spec)
+        step = next(step for step in self._steps if step.place == BIRTH)
+        self._trace(step)
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             try:
-                pid, pidfd = clone3(flags, cgroup_fd=self.site.cgroup_fd)
+                step.execute(self.site)
             except OSError as error:
-                raise ContainerError(
-                    f"cannot make the namespaces {' '.join(self.spec.namespaces) or '(none)'}",
-                    why=error.strerror or "",
-                    hint=_clone_hint(self.spec, error.errno),
-                    subject=self.spec.name,
-                    errno=error.errno or 0,
-                ) from None
-            if pid == 0:
+                raise step_error(step, error, self.spec.name) from None
+            if self.site.child_pid == 0:
                 os.close(self.site.channel_fd)  # while the child held it too, the supervisor's death would not show
                 self.site.channel_fd = child_channel_fd
                 run_child(self._inner_steps, self.site, self._trace)
-            self.pid, self.pidfd, self.site.child_pid = pid, pidfd, pid
+            self.pid, self.pidfd = self.site.child_pid, self.site.child_pidfd
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
@@ -313,11 +305,3 @@ class Container:
         if self._trace_fd >= 0:
             elapsed_ms = (time.monotonic() - self._began) * 1000
             os.write(self._trace_fd, f"debug: {elapsed_ms:7.2f} ms  {step.place:10}  {step.describe()}\n".encode())
-
-
-def _clone_hint(spec: ContainerSpec, number: int | None) -> str:
-    if number == errno.EPERM:
-        return "run it as root"
-    if number == errno.ENOMEM and any(joined.type == "pid" for joined in spec.joined_namespaces):
-        return "the first process of the pid namespace has ended, so nothing can be started in it any more"
-    return ""

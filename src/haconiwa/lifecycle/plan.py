@@ -84,6 +84,7 @@ def _on_the_host(spec: ContainerSpec, hierarchies: tuple[Hierarchy, ...]) -> lis
         *rootfs.plan_opening(spec),
         *mounts.plan_opening(spec),
         *rlimits.plan_raising(spec),
+        namespaces.CloneProcess(spec),
         *namespaces.plan_maps(spec),
         *_network(spec)[1],
         *hooks.plan(spec, "immediately_after_fork_on_parent"),

@@ -171,7 +171,10 @@ def test_masks_need_a_root_of_their_own() -> None:
 
 def test_namespaces() -> None:
     container = spec(namespaces=("mount", "cgroup", "user", "pid"))
-    assert namespaces.clone_flags(container) == CLONE.NEWNS | CLONE.NEWUSER | CLONE.NEWPID
+    clone = namespaces.CloneProcess(container)
+    assert clone.flags == CLONE.NEWNS | CLONE.NEWUSER | CLONE.NEWPID
+    assert placed([clone]) == [("clone", "clone the process into new namespaces: mount user pid")]
+    assert words([namespaces.CloneProcess(spec(namespaces=("cgroup",)))]) == ["clone the process"]
     assert words(namespaces.plan_cgroup(container)) == ["unshare the cgroup namespace"]
 
 
