@@ -50,7 +50,7 @@ def _script(box: Box, text: str, mode: int = 0o755, name: str = "program") -> st
 NOT_FOUND = "command not found in the container"
 NOT_ALLOWED = "Permission denied (EACCES)"
 WRONG_FORMAT = "Exec format error (ENOEXEC)"
-MAGIC_LINK = "Too many levels of symbolic links (ELOOP)"
+MAGIC_LINK = "too many symbolic links, or one of procfs, which is not followed (ELOOP)"
 
 
 def _cannot_execute(box: Box, program: str, status: int, why: str) -> None:
@@ -94,6 +94,18 @@ def test_what_cannot_be_executed(box: Box, program: str, status: int, why: str) 
 )
 def test_file_that_cannot_be_executed(box: Box, content: str, mode: int, why: str) -> None:
     _cannot_execute(box, _script(box, content, mode), 126, why)
+
+
+def test_command_of_the_file_is_pointed_at(box: Box) -> None:
+    box.write('config.init_command = "/bin/echo hi"')
+    assert box.fails(expect=127).splitlines()[:3] == [
+        f'error: {box.name}: cannot execute "/bin/echo hi": {NOT_FOUND}',
+        f"  at: {box.file}:{box.settings_line}",
+        "  hint: text is one program without arguments: a list has them",
+    ]
+    box.write('config.init_command = ["/tmp"]')
+    assert f"  at: {box.file}:{box.settings_line}" in box.fails(expect=126)
+    assert "  at: " not in box.fails("/no/such", expect=127)  # which the file does not name
 
 
 def test_script_whose_interpreter_is_a_script_of_the_hosts_python(box: Box) -> None:

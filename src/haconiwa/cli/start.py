@@ -125,8 +125,9 @@ def _with_command(spec: BarnSpec, command: tuple[str, ...]) -> BarnSpec:
         return spec
     if len(spec.containers) > 1:
         raise ConfigError(Problem("a command can be given to one container only", hint="choose it with -n NAME"))
-    changed = tuple(replace(container, init_command=command) for container in spec.containers)
-    return replace(spec, containers=changed)
+    (container,) = spec.containers
+    sources = {name: where for name, where in container.sources.items() if name != "init_command"}
+    return replace(spec, containers=(replace(container, init_command=command, sources=sources),))
 
 
 def _created(spec: BarnSpec, arguments: SimpleNamespace, output: Output) -> BarnSpec:

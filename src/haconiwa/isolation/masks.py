@@ -15,9 +15,11 @@ from haconiwa.isolation.mount_options import parse_options
 from haconiwa.isolation.step import CHILD, Site, Step
 from haconiwa.isolation.trees import AT_FDCWD, make_filesystem
 from haconiwa.kernel.mount import AT, MOUNT_ATTR, MOVE_MOUNT, MS, OPEN_TREE, mount_setattr, move_mount, open_tree
+from haconiwa.spec.model import DEFAULT_MASKED_PATHS, DEFAULT_READONLY_PATHS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from haconiwa.errors import Where
     from haconiwa.spec.model import ContainerSpec
 
 _ONTO_FD = MOVE_MOUNT.F_EMPTY_PATH | MOVE_MOUNT.T_EMPTY_PATH
@@ -27,13 +29,20 @@ _MASK_ATTRIBUTES = MOUNT_ATTR.RDONLY | MOUNT_ATTR.NOSUID | MOUNT_ATTR.NOEXEC
 _SHARED_MASK = "mask"
 
 
+def _asked_at(spec: ContainerSpec, path: str, kind: str, defaults: tuple[str, ...]) -> Where | None:
+    """The last line that added a path of this kind, or changed the list; a default path has none."""
+    if path in defaults:
+        return None
+    return spec.sources.get(f"filesystem.add_{kind}_path") or spec.sources.get(f"filesystem.{kind}_paths")
+
+
 class MaskPath(Step):
     """Hide what is at a path; nothing there is fine."""
 
     __slots__ = ("path",)
 
     def __init__(self, path: str, spec: ContainerSpec) -> None:
-        super().__init__(CHILD, spec.sources.get("masked_paths"))
+        super().__init__(CHILD, _asked_at(spec, path, "masked", DEFAULT_MASKED_PATHS))
         self.path = path
 
     def describe(self) -> str:
@@ -87,7 +96,7 @@ class MakePathReadonly(Step):
     __slots__ = ("path",)
 
     def __init__(self, path: str, spec: ContainerSpec) -> None:
-        super().__init__(CHILD, spec.sources.get("readonly_paths"))
+        super().__init__(CHILD, _asked_at(spec, path, "readonly", DEFAULT_READONLY_PATHS))
         self.path = path
 
     def describe(self) -> str:

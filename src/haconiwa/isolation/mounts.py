@@ -248,7 +248,7 @@ def network_etc_mounts(spec: ContainerSpec) -> list[MountSpec]:
         return etc.mounts(spec, spec.network)
     if spec.network_etc is None:
         return []
-    where = spec.sources.get("network_etc")
+    where = spec.sources.get("mount_network_etc")
     return [
         MountSpec(
             kind="bind",

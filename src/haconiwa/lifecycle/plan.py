@@ -144,9 +144,9 @@ def _network(spec: ContainerSpec) -> tuple[list[Step], list[Step], list[Step]]:
 
 
 def _program(spec: ContainerSpec, term: str | None) -> list[Step]:
-    programs = (spec.init_command,)
-    find = FindProgram(programs, spec.environ, term)
-    return [find, HandOver(), *filters.plan(spec), ExecuteProgram(programs)]
+    programs, where = (spec.init_command,), spec.sources.get("init_command")
+    find = FindProgram(programs, spec.environ, term, where)
+    return [find, HandOver(), *filters.plan(spec), ExecuteProgram(programs, where)]
 
 
 def _function(spec: ContainerSpec, call: Step) -> list[Step]:

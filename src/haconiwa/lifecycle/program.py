@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import NoReturn
 
+    from haconiwa.errors import Where
+
 READY = b"R"
 """The child is complete but for the exec."""
 EXECUTE = b"X"
@@ -125,6 +127,13 @@ def _interpreter_line(head: bytes) -> list[str]:
     return [os.fsdecode(word) for word in (interpreter, option.lstrip(b" ")) if word]
 
 
+def _words(number: int) -> str:
+    """The kernel's words for why a file cannot be executed; it uses one for two things that it does with links."""
+    if number == errno.ELOOP:
+        return "too many symbolic links, or one of procfs, which is not followed (ELOOP)"
+    return describe_errno(number)
+
+
 def find(argv: tuple[str, ...], environ: Mapping[str, str]) -> Executable:
     """Find a program.
 
@@ -157,9 +166,11 @@ def _exists(path: str) -> bool:
 
 def _cannot_execute(program: str, number: int, words: str = "") -> ContainerError:
     missing = number == errno.ENOENT and not words
+    is_line = missing and " " in program.strip()
     return ContainerError(
         f'cannot execute "{program}"',
-        why="command not found in the container" if missing else words or describe_errno(number),
+        why="command not found in the container" if missing else words or _words(number),
+        hint="text is one program without arguments: a list has them" if is_line else "",
         exit_status=EXIT_NOT_FOUND if missing else EXIT_NOT_EXECUTABLE,
         errno=number,
     )
@@ -189,12 +200,19 @@ class FindProgram(Step):
         programs: The argv to execute; of several the first that exists.
         environ: Asked for, over the defaults.
         term: The caller's TERM, for a program that gets a terminal.
+        where: The line that names the program.
     """
 
     __slots__ = ("environ", "programs", "term")
 
-    def __init__(self, programs: tuple[tuple[str, ...], ...], environ: Mapping[str, str], term: str | None) -> None:
-        super().__init__(INSIDE)
+    def __init__(
+        self,
+        programs: tuple[tuple[str, ...], ...],
+        environ: Mapping[str, str],
+        term: str | None,
+        where: Where | None = None,
+    ) -> None:
+        super().__init__(INSIDE, where)
         self.programs = programs
         self.environ = environ
         self.term = term
@@ -221,12 +239,13 @@ class ExecuteProgram(Step):
 
     Args:
         programs: As `FindProgram` looks for.
+        where: The line that names the program.
     """
 
     __slots__ = ("programs",)
 
-    def __init__(self, programs: tuple[tuple[str, ...], ...]) -> None:
-        super().__init__(INSIDE)
+    def __init__(self, programs: tuple[tuple[str, ...], ...], where: Where | None = None) -> None:
+        super().__init__(INSIDE, where)
         self.programs = programs
 
     def describe(self) -> str:

@@ -169,6 +169,19 @@ def test_masks_need_a_root_of_their_own() -> None:
     assert words(masks.plan(container)) == ['make "/c" read-only', 'mask "/a"', 'mask "/b"']
 
 
+def test_steps_know_the_lines_that_asked_for_them() -> None:
+    at = {
+        name: Where("web.haco", line)
+        for line, name in enumerate(("filesystem.add_masked_path", "filesystem.readonly_paths", "mount_network_etc"), 1)
+    }
+    container = spec(
+        rootfs=RootfsSpec(path="/srv"), masked_paths=("/proc/kcore", "/a"), readonly_paths=("/c",), sources=at
+    )
+    assert [step.where and step.where.line for step in masks.plan(container)] == [2, None, 1]
+    (resolv, hosts) = mounts.network_etc_mounts(spec(network_etc="/etc", sources=at))
+    assert (resolv.where, hosts.where) == (Where("web.haco", 3), Where("web.haco", 3))
+
+
 def test_namespaces() -> None:
     container = spec(namespaces=("mount", "cgroup", "user", "pid"))
     clone = namespaces.CloneProcess(container)
