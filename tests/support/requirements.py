@@ -16,6 +16,8 @@ from collections.abc import Callable
 PROGRAMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "apparmor_parser": ("apparmor_parser", ("apparmor",)),
     "busybox": ("busybox", ("busybox-static",)),
+    "mkfs.btrfs": ("mkfs.btrfs", ("btrfs-progs",)),
+    "mkfs.xfs": ("mkfs.xfs", ("xfsprogs",)),
     "dnsmasq": ("dnsmasq", ("dnsmasq-base",)),
     "dot": ("dot", ("graphviz",)),
     "debootstrap": ("debootstrap", ("debootstrap",)),
@@ -43,8 +45,8 @@ PROGRAMS: dict[str, tuple[str, tuple[str, ...]]] = {
 """Words that stand for a program: its name, and the Debian packages that bring it."""
 
 HOST_WORDS = frozenset({
-    "apparmor", "binfmt_misc", "cgroup1", "cgroup2", "cgroup_bpf", "idmapped_tmpfs", "landlock", "landlock_ports",
-    "sys_resource",
+    "apparmor", "binfmt_misc", "btrfs", "cgroup1", "cgroup2", "cgroup_bpf", "idmapped_tmpfs", "landlock",
+    "landlock_ports", "sys_resource", "xfs",
 })  # fmt: skip
 """Words for what no package can bring: a test that lacks one is skipped even where nothing else may be."""
 
@@ -62,6 +64,13 @@ def _unshares(option: str) -> bool:
 def _mounted_at(path: str, fstype: str) -> bool:
     with open("/proc/self/mounts", encoding="utf-8", errors="replace") as mounts:
         return any(line.split()[1:3] == [path, fstype] for line in mounts)
+
+
+def _mounts_files(fstype: str) -> bool:
+    """Whether a file can be mounted as a file system of a type."""
+    with open("/proc/filesystems", encoding="ascii") as types:
+        known = any(line.split()[-1] == fstype for line in types)
+    return known and _succeeds("losetup", "--find")
 
 
 def _linux() -> tuple[int, int]:
@@ -118,6 +127,8 @@ FEATURES: dict[str, Callable[[], bool]] = {
     "root": lambda: os.geteuid() == 0 and _unshares("--mount"),
     "userns": lambda: _succeeds("unshare", "--user", "--map-root-user", "true"),
     "binfmt_misc": lambda: _succeeds("unshare", "-Urm", "mount", "-t", "binfmt_misc", "x", "/mnt"),
+    "btrfs": lambda: _mounts_files("btrfs"),
+    "xfs": lambda: _mounts_files("xfs"),
     "netns": lambda: _unshares("--net"),
     "idmapped_tmpfs": lambda: _linux() >= (6, 3),
     "bridge": lambda: _succeeds("unshare", "--net", "ip", "link", "add", "type", "bridge"),

@@ -13,13 +13,14 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from haconiwa.build import image_layout
+from haconiwa.build.copies import hide_mounts
 from haconiwa.build.failures import subject_of
 from haconiwa.build.place import Place, locked
 from haconiwa.build.report import Report
 from haconiwa.errors import BuildError, ConfigError, HostError, Problem
 from haconiwa.host.layers import lower_of
 from haconiwa.host.pipeline import run_pipeline
-from haconiwa.host.programs import find_program, program_environment, run_checked, run_program
+from haconiwa.host.programs import execute_program, find_program, program_environment, run_checked
 from haconiwa.host.sizes import show_size
 from haconiwa.kernel.mount import MS, mount
 from haconiwa.spec.model import ContainerSpec
@@ -157,11 +158,20 @@ class _Writer:
     def write(self, spec: ContainerSpec, path: str, kind: str) -> None:
         """Make the archive at a path where nothing is."""
         if kind == "squashfs":
-            run_program(self._squashfs(path), self._line)
+            self._write_squashfs(path)
         elif kind == "oci":
             image_layout.write(spec, path, lambda layer: self._tar_to(layer, "gzip"), source_date())
         else:
             self._tar_to(path, kind)
+
+    def _write_squashfs(self, path: str) -> None:
+        argv, environment = self._squashfs(path), program_environment()
+
+        def work() -> int:
+            hide_mounts(self._root)
+            execute_program(argv, environment)
+
+        run_checked(work, self._line, argv=argv, hint="")
 
     def measure(self, kind: str) -> int:
         """How long a tar would be."""
@@ -187,6 +197,7 @@ class _Writer:
         environment = program_environment()
 
         def work() -> int:
+            hide_mounts(self._root)
             _forget_names()
             return run_pipeline(commands, environment, lambda end_fd: consume(end_fd, output_fd))
 
@@ -198,7 +209,7 @@ class _Writer:
             raise
 
     def _tar(self) -> list[str]:
-        names = ["--sort=name", "--numeric-owner", "--format=posix", "--one-file-system", "--sparse"]
+        names = ["--sort=name", "--numeric-owner", "--format=posix", "--sparse"]
         names.append("--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime")
         attributes = ["--acls", "--xattrs", "--xattrs-include=security.capability", "--xattrs-include=user.*"]
         date = source_date()
@@ -209,7 +220,7 @@ class _Writer:
 
     def _squashfs(self, path: str) -> list[str]:
         # without a date of its own the file system would carry the moment
-        line = [find_program("mksquashfs"), self._root, path, "-no-progress", "-noappend", "-one-file-system"]
+        line = [find_program("mksquashfs"), self._root, path, "-no-progress", "-noappend"]
         return [*line, "-mkfs-time", str(source_date() or 0), *(["-info"] if self._verbose else []), *self._options]
 
     def _line(self, text: str) -> None:

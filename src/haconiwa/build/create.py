@@ -22,7 +22,8 @@ from haconiwa.build.script import run_script, success_line
 from haconiwa.build.strategies import load_strategy
 from haconiwa.errors import BuildError, ConfigError, HaconiwaError, Problem, describe_errno
 from haconiwa.host.layers import drop_base
-from haconiwa.host.tree import remove_tree
+from haconiwa.host.subvolumes import make_directory
+from haconiwa.host.tree import mounts_below, remove_tree
 from haconiwa.spec.build import BootstrapSpec, PostprocessSpec
 from haconiwa.spec.model import ContainerSpec, RootfsSpec
 
@@ -101,7 +102,7 @@ def _is_wanted(place: Place, report: Report, *, force: bool) -> bool:
     elif _is_occupied(place.root):
         _explain(place, marker, report, force=force)
         return False
-    elif os.path.ismount(place.root):
+    elif place.root in mounts_below(place.root):
         hint = "use a folder below it as the root"
         raise BuildError(f'cannot make "{place.root}"', why="it is a mount point", hint=hint)
     remove_marker(place)
@@ -163,7 +164,7 @@ def _build(
     report.step(f"Creating rootfs of {spec.name}...")
     report.step(f"Start bootstrapping rootfs with {strategy.LABEL}...")
     with _undone_on_failure(place, bootstrap):
-        job = _prepare(spec, bootstrap, place, report)
+        job = _prepare(spec, bootstrap, place, reuse, report)
         image = strategy.bootstrap(job)
         made = _made(place, bootstrap)
         for step in bootstrap.postprocess:
@@ -179,17 +180,20 @@ def _settle(place: Place, marker: Marker, made: str) -> None:
     """Mark a directory, and rename it to its place: from that moment on the root is there, and known to be complete."""
     write_marker(place, marker.state, marker.strategy, made, image=marker.image, steps=marker.steps)
     if made != place.root:
+        with suppress(FileNotFoundError):
+            os.rmdir(place.root)  # rename(2) replaces an empty directory, but not one that is a subvolume
         os.rename(made, place.root)
         sync_directory(place.parent)
 
 
-def _prepare(spec: ContainerSpec, bootstrap: BootstrapSpec, place: Place, report: Report) -> Job:
+def _prepare(spec: ContainerSpec, bootstrap: BootstrapSpec, place: Place, reuse: Reuse, report: Report) -> Job:
     if _makes_final_path(bootstrap):
         write_marker(place, State.BUILDING, bootstrap.strategy)
     scratch = os.path.join(place.partial, "scratch")
     os.mkdir(place.partial, 0o700)
-    for path in (place.partial_root, scratch):
-        os.mkdir(path)
+    os.mkdir(scratch)
+    make = make_directory if reuse.keeps else os.mkdir
+    make(place.partial_root)
     os.chmod(place.partial_root, 0o755)
     return Job(
         spec=spec, bootstrap=bootstrap, root=place.partial_root, scratch=scratch, final=place.root, report=report

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import suppress
 
-from haconiwa.build.copies import copy_tree
+from haconiwa.build.copies import copy_files, copy_tree
 from haconiwa.build.failures import subject_of
 from haconiwa.build.marker import Marker, own_marker, sync_directory, write_marker
 from haconiwa.build.place import Place, locked
@@ -163,7 +163,7 @@ def _merge(place: Place, folder: str, report: Report) -> None:
         fd = mount_overlay(place.root, folder, MOUNT_ATTR.NODEV | MOUNT_ATTR.NOSUID)
         move_mount(fd, "", _AT_FDCWD, merged, MOVE_MOUNT.F_EMPTY_PATH)
 
-    copy_tree(merged, place.partial_root, lambda text: report.line("commit", text), show)
+    copy_files(merged, place.partial_root, lambda text: report.line("commit", text), show)
 
 
 def _exchange(place: Place, marker: Marker | None) -> None:

@@ -1,6 +1,7 @@
 """How far a root file system has been built: a small JSON file beside it.
 
-It holds the device and the inode of the root, so that a directory that only has the same name is never taken for it.
+It holds the numbers of the root's file system and inode, so that a directory that only has the same name is never taken
+for it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from haconiwa.build.place import Place
-from haconiwa.host.image_record import parse_image, read_json
+from haconiwa.host.image_record import identity, parse_image, read_json
 from haconiwa.spec.image import ImageSpec
 from haconiwa.spec.record import Record, to_plain
 
@@ -34,7 +35,7 @@ class Marker(Record):
     Attributes:
         state: How far it is.
         strategy: What it was made with.
-        device: Of the root directory, from stat(2); 0 while building.
+        filesystem: Of the root directory, as `identity` has it; 0 while building.
         inode: Likewise.
         image: What the image says that it was made from, if it was.
         steps: The provisioning steps that have come to their end, each with a digest of what it did.
@@ -42,7 +43,7 @@ class Marker(Record):
 
     state: State
     strategy: str
-    device: int = 0
+    filesystem: int = 0
     inode: int = 0
     image: ImageSpec | None = None
     steps: Mapping[str, str] = MappingProxyType({})
@@ -67,12 +68,12 @@ def write_marker(
         image: As in `Marker`.
         steps: As in `Marker`.
     """
-    status = os.stat(root, follow_symlinks=False) if root else None
+    filesystem, inode = identity(root) if root else (0, 0)
     content = {
         "state": state,
         "strategy": strategy,
-        "device": status.st_dev if status else 0,
-        "inode": status.st_ino if status else 0,
+        "filesystem": filesystem,
+        "inode": inode,
         "image": to_plain(image),
         "steps": dict(steps),
     }
@@ -100,14 +101,14 @@ def _parse(content: object) -> Marker | None:
     if not isinstance(content, Mapping):
         return None
     state, strategy = content.get("state"), content.get("strategy")
-    device, inode = content.get("device"), content.get("inode")
-    if not (state in list(State) and isinstance(strategy, str) and type(device) is int and type(inode) is int):
+    filesystem, inode = content.get("filesystem"), content.get("inode")
+    if not (state in list(State) and isinstance(strategy, str) and type(filesystem) is int and type(inode) is int):
         return None
     steps = content.get("steps")
     return Marker(
         state=State(state),
         strategy=strategy,
-        device=device,
+        filesystem=filesystem,
         inode=inode,
         image=parse_image(content.get("image")),
         steps={key: value for key, value in steps.items() if isinstance(value, str)} if isinstance(steps, dict) else {},
@@ -120,10 +121,10 @@ def own_marker(place: Place) -> Marker | None:
     if marker is None or marker.state is State.BUILDING:
         return marker
     try:
-        status = os.stat(place.root, follow_symlinks=False)
+        there = identity(place.root)
     except OSError:
         return None
-    return marker if (status.st_dev, status.st_ino) == (marker.device, marker.inode) else None
+    return marker if there == (marker.filesystem, marker.inode) else None
 
 
 def remove_marker(place: Place) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 from haconiwa.build.failures import subject_of
 from haconiwa.build.marker import own_marker, remove_marker
@@ -10,6 +11,7 @@ from haconiwa.build.place import Place, locked
 from haconiwa.errors import BuildError
 from haconiwa.host.layers import layers_folder
 from haconiwa.host.paths import cache_dir, lib_dir, log_dir, run_dir
+from haconiwa.host.subvolumes import make_writable
 from haconiwa.host.tree import mounts_below, remove_tree
 from haconiwa.lifecycle.damaged import damaged_in_use
 from haconiwa.lifecycle.state import list_states, live_status
@@ -62,10 +64,21 @@ def discard(place: Place) -> None:
     remove_tree(place.partial)
     if os.path.lexists(place.root):
         os.mkdir(place.partial, 0o700)
+        _let_move(place.root)
         os.rename(place.root, place.partial_root)
     remove_marker(place)
     remove_tree(place.partial)
     remove_tree(layers_folder(place.root))
+
+
+def _let_move(root: str) -> None:
+    """Give up that a subvolume is read-only; a process in the container may have marked it so."""
+    with suppress(NotADirectoryError):
+        fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            make_writable(fd)
+        finally:
+            os.close(fd)
 
 
 def refuse_used(place: Place, verb: str) -> None:

@@ -34,6 +34,11 @@ class Reuse:
         self._first = bootstrap_key(spec, bootstrap)
         self._complete = complete_key(spec, bootstrap)
 
+    @property
+    def keeps(self) -> bool:
+        """Whether a copy of what is made will be kept."""
+        return bool(self._first or self._complete)
+
     def take(self, state: State) -> Marker | None:
         """Fill the partial root, and say what is now known about it; None when nothing is kept.
 

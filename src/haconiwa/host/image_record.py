@@ -40,6 +40,25 @@ def read_json(path: str) -> Any:
         return None
 
 
+def identity(path: str) -> tuple[int, int]:
+    """What tells a directory from every other one, also after the machine has started anew: file system and inode.
+
+    The device number does not: btrfs gives out numbers as subvolumes are used, and those of disks can change.
+
+    Args:
+        path: Host path; a link at its end is not followed.
+
+    Raises:
+        OSError: There is no directory.
+    """
+    fd = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        status = os.fstat(fd)
+        return os.fstatvfs(fd).f_fsid or status.st_dev, status.st_ino  # some, such as NFS, have no number
+    finally:
+        os.close(fd)
+
+
 def read_image(root: str) -> ImageSpec | None:
     """What is recorded about the image of a root file system.
 
@@ -49,10 +68,10 @@ def read_image(root: str) -> ImageSpec | None:
     real = os.path.realpath(root)
     content = read_json(marker_path(real))
     try:
-        status = os.stat(real)
+        there = identity(real)
     except OSError:
         return None
-    if not isinstance(content, dict) or (content.get("device"), content.get("inode")) != (status.st_dev, status.st_ino):
+    if not isinstance(content, dict) or (content.get("filesystem"), content.get("inode")) != there:
         return None
     return parse_image(content.get("image"))
 

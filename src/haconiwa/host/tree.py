@@ -8,6 +8,7 @@ import stat
 from collections import deque
 
 from haconiwa.errors import BuildError, describe_errno
+from haconiwa.host.subvolumes import destroy, make_writable
 from haconiwa.kernel.files import RESOLVE, openat2
 
 _STAY = RESOLVE.NO_XDEV | RESOLVE.NO_SYMLINKS | RESOLVE.BENEATH
@@ -36,7 +37,8 @@ def remove_tree(path: str) -> None:
     """Remove a directory and all that is below.
 
     Directories that are not empty are first moved up to `path`, so neither depth nor length of paths is a limit;
-    what an interrupted removal leaves is a wreck that nobody takes for the tree.
+    what an interrupted removal leaves is a wreck that nobody takes for the tree. A subvolume of btrfs goes in one step
+    where the kernel allows it.
 
     Args:
         path: Absolute host path; missing is fine.
@@ -68,21 +70,42 @@ def empty_directory(top_fd: int) -> None:
     Raises:
         OSError: Something cannot be removed.
     """
-    _empty_one(top_fd, top_fd, waiting := deque[str]())
-    while waiting:
-        name = waiting.popleft()
+    _empty_volume(top_fd, top_fd, volumes := deque[str]())
+    while volumes:
+        name = volumes.popleft()
         fd = openat2(top_fd, name, _DIRECTORY, resolve=_STAY)
         try:
-            _empty_one(fd, top_fd, waiting)
+            _empty_volume(fd, top_fd, volumes)
         finally:
             os.close(fd)
         os.rmdir(name, dir_fd=top_fd)
 
 
-def _empty_one(fd: int, top_fd: int, waiting: deque[str]) -> None:
-    """Remove what is in one directory; subdirectories that hold something are moved to the top and wait there."""
+def _empty_volume(volume_fd: int, top_fd: int, volumes: deque[str]) -> None:
+    """Empty a directory that is all of one subvolume: nothing but a subvolume can be moved out of another one.
+
+    Args:
+        volume_fd: The directory.
+        top_fd: Where subvolumes that are found in it are moved to.
+        volumes: Their names there are added to this.
+    """
+    _empty_one(volume_fd, volume_fd, top_fd, waiting := deque[str](), volumes)
+    while waiting:
+        name = waiting.popleft()
+        fd = openat2(volume_fd, name, _DIRECTORY, resolve=_STAY)
+        try:
+            _empty_one(fd, volume_fd, top_fd, waiting, volumes)
+        finally:
+            os.close(fd)
+        os.rmdir(name, dir_fd=volume_fd)
+
+
+def _empty_one(fd: int, volume_fd: int, top_fd: int, waiting: deque[str], volumes: deque[str]) -> None:
+    """Remove what is in one directory; subdirectories that hold something are moved up and wait there."""
+    device = os.fstat(volume_fd).st_dev
     for name in os.listdir(fd):
-        if not stat.S_ISDIR(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode):
+        status = os.stat(name, dir_fd=fd, follow_symlinks=False)
+        if not stat.S_ISDIR(status.st_mode):
             os.unlink(name, dir_fd=fd)
             continue
         try:
@@ -90,7 +113,20 @@ def _empty_one(fd: int, top_fd: int, waiting: deque[str]) -> None:
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
-            waiting.append(_move_up(name, fd, top_fd))
+            if status.st_dev == device:
+                waiting.append(_move_up(name, fd, volume_fd))
+            elif not destroy(fd, name):
+                _let_move(name, fd)
+                volumes.append(_move_up(name, fd, top_fd))
+
+
+def _let_move(name: str, fd: int) -> None:
+    """Give up that a subvolume is read-only: it could be neither moved nor emptied."""
+    inner_fd = openat2(fd, name, _DIRECTORY, resolve=_STAY)
+    try:
+        make_writable(inner_fd)
+    finally:
+        os.close(inner_fd)
 
 
 def _move_up(name: str, fd: int, top_fd: int) -> str:

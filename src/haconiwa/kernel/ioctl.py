@@ -19,6 +19,12 @@ REQUESTS = {
     "SIOCGIFMTU": 0x8921,
     "NS_GET_NSTYPE": 0xB703,
     "PIDFD_GET_INFO": 0xC040FF0B,
+    "BTRFS_IOC_SUBVOL_CREATE": 0x5000940E,
+    "BTRFS_IOC_SNAP_DESTROY": 0x5000940F,
+    "BTRFS_IOC_SNAP_CREATE_V2": 0x50009417,
+    "BTRFS_IOC_SUBVOL_GETFLAGS": 0x80089419,
+    "BTRFS_IOC_SUBVOL_SETFLAGS": 0x4008941A,
+    "BTRFS_IOC_GET_SUBVOL_ROOTREF": 0xD000943D,
 }
 """By name; the same on x86_64 and aarch64."""
 
@@ -42,7 +48,9 @@ def ioctl_structure(fd: int, request: str, structure: bytes) -> bytes:
 
     Raises as `ioctl`.
     """
+    buffer = bytearray(structure)  # of bytes, fcntl takes no more than 1024
     try:
-        return fcntl.ioctl(fd, REQUESTS[request], structure)
+        fcntl.ioctl(fd, REQUESTS[request], buffer)
     except OSError as error:
         raise SyscallError(error.errno or 0, f"ioctl({fd}, {request}, {{...}})") from None
+    return bytes(buffer)

@@ -15,11 +15,12 @@ from haconiwa.build.marker import State, own_marker
 from haconiwa.build.place import Place
 from haconiwa.build.remove import remove
 from haconiwa.host.layers import layer_folder, lower_of, make_layer, upper_of
+from haconiwa.host.tree import remove_tree
 from haconiwa.spec.model import ContainerSpec
 from haconiwa.spec.record import replace
-from tests.conftest import RunDirs
 from tests.support.build import Recorder, container
 from tests.support.cutting import INTERRUPTED, KILLED, count_moments, cut, interrupt, kill
+from tests.support.filesystems import mounted
 
 pytestmark = [pytest.mark.requires("root"), pytest.mark.usefixtures("run_dirs")]
 
@@ -47,11 +48,27 @@ def content(root: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("way", ["keeping", "copying", "layer", "unpacking"])
-def test_cut_at_any_moment(tmp_path: Path, run_dirs: RunDirs, way: str) -> None:
-    source, builds = tmp_path / "source", tmp_path / "builds"
+def test_cut_at_any_moment(tmp_path: Path, way: str) -> None:
+    cut_at_each(tmp_path, way)
+
+
+@pytest.mark.requires("btrfs", "mkfs.btrfs")
+@pytest.mark.parametrize("way", ["keeping", "copying"])
+def test_cut_at_any_moment_of_a_snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    with mounted("btrfs", tmp_path) as point:
+        monkeypatch.setenv("HACONIWA_CACHE_DIR", str(point / "cache"))
+        cut_at_each(point, way)
+        command = ["btrfs", "subvolume", "list", str(point)]
+        listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        assert [line.split("path ")[1].split("/")[0] for line in listed.splitlines()] == ["cache"]
+
+
+def cut_at_each(folder: Path, way: str) -> None:
+    """Cut `create` at 20 moments; what is made lies in a folder."""
+    source, builds = folder / "source", folder / "builds"
     source.mkdir()
     subprocess.run(["/bin/sh", "-ec", CODE], cwd=source, check=True)
-    archive = tmp_path / "root.tar"
+    archive = folder / "root.tar"
     subprocess.run(["tar", "-C", source, "-cf", archive, "."], check=True)
     builds.mkdir()
 
@@ -61,7 +78,7 @@ def test_cut_at_any_moment(tmp_path: Path, run_dirs: RunDirs, way: str) -> None:
             create(recipe(builds / "first", "keeping", archive), Recorder())
             remove(str(builds / "first"), force=False)
         elif os.path.isdir(roots_dir()):
-            subprocess.run(["rm", "-r", roots_dir()], check=True)
+            remove_tree(roots_dir())
 
     root = builds / "web"
     spec = recipe(root, way, archive)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from haconiwa.build.marker import State, own_marker, read_marker, remove_marker, write_marker
 from haconiwa.build.place import Place, locked
 from haconiwa.errors import BuildError
+from haconiwa.host.image_record import identity
 
 
 @pytest.fixture
@@ -37,10 +38,9 @@ def test_what_is_written_can_be_read(place: Place, state: State) -> None:
     write_marker(place, state, "shell", place.root)
     marker = read_marker(place)
     assert marker is not None
-    status = os.stat(place.root)
-    assert (marker.state, marker.strategy, marker.device, marker.inode) == (
-        state, "shell", status.st_dev, status.st_ino,
-    )  # fmt: skip
+    there = (marker.filesystem, marker.inode)
+    assert (marker.state, marker.strategy, there) == (state, "shell", identity(place.root))
+    assert marker.inode == os.stat(place.root).st_ino
 
 
 def test_another_directory_of_the_name_is_not_ours(place: Place) -> None:
@@ -92,7 +92,8 @@ _json = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
 )
 _fields = st.fixed_dictionaries(
-    {}, optional={name: _json | st.sampled_from(["complete", 1]) for name in ("state", "strategy", "device", "inode")}
+    {},
+    optional={name: _json | st.sampled_from(["complete", 1]) for name in ("state", "strategy", "filesystem", "inode")},
 )
 
 

@@ -1,0 +1,35 @@
+"""File systems of their own for tests, each in a sparse file."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from haconiwa.kernel.mount import umount2
+
+_SIZE = 400 << 20  # the least that XFS takes is 300 MiB
+
+
+@contextmanager
+def mounted(fstype: str, folder: Path, size: int = _SIZE) -> Iterator[Path]:
+    """A new file system, mounted at a directory that is made in a folder.
+
+    Args:
+        fstype: ``btrfs`` or ``xfs``; the test says requires(fstype, "mkfs." + fstype).
+        folder: Where the file and the mount point are made.
+        size: In bytes.
+    """
+    image, point = folder / f"{fstype}.img", folder / fstype
+    with open(image, "wb") as file:
+        file.truncate(size)
+    subprocess.run([f"mkfs.{fstype}", "-q", image], check=True, capture_output=True)
+    point.mkdir()
+    subprocess.run(["mount", "-t", fstype, "-o", "loop", image, point], check=True)
+    try:
+        yield point
+    finally:
+        umount2(str(point), 0)
+        point.rmdir()
+        image.unlink()
