@@ -23,6 +23,7 @@ TAG = "latest"
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 _CHUNK = 1 << 20
+_INDEX = "application/vnd.oci.image.index.v1+json"
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _CONFIG = "application/vnd.oci.image.config.v1+json"
 _LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
@@ -49,7 +50,7 @@ def write(spec: ContainerSpec, path: str, write_layer: Callable[[str], None], da
     described = _blob(blobs, _MANIFEST, manifest)
     described["annotations"] = {"org.opencontainers.image.ref.name": TAG}
     _write_json(os.path.join(path, "oci-layout"), {"imageLayoutVersion": "1.0.0"})
-    _write_json(os.path.join(path, "index.json"), {"schemaVersion": 2, "manifests": [described]})
+    _write_json(os.path.join(path, "index.json"), {"schemaVersion": 2, "mediaType": _INDEX, "manifests": [described]})
 
 
 def image_of_container(spec: ContainerSpec) -> ImageSpec:

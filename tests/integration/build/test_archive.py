@@ -187,6 +187,39 @@ def test_an_image_says_how_to_run_it(root: Path, tmp_path: Path) -> None:
     subprocess.run(copied, capture_output=True, check=True)
 
 
+PODMAN = r"""
+if [ -e /sys/fs/cgroup/unified ]; then umount /sys/fs/cgroup/unified; fi  # crun refuses to run beside it
+podman() {
+    command podman --root "$1/storage" --runroot "$1/r" --tmpdir "$1/tmp" --storage-driver vfs --runtime crun \
+        --cgroup-manager cgroupfs --events-backend file "${@:2}"
+}
+podman "$1" load -q -i "$2" >&2
+podman "$1" run --rm --network host --cgroups disabled --ulimit nofile=1024:1024 --ulimit nproc=1024:1024 \
+    "$(podman "$1" images -q)"
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.requires("podman", "crun", "busybox")
+def test_podman_runs_the_image(busybox_root: Path, run_dirs: RunDirs, tmp_path: Path) -> None:
+    command = ("/bin/sh", "-c", "echo $GREETING; pwd; id -u; stat -c %a-%u-%g-%h /bin/tool; sha256sum </sparse")
+    spec = web(busybox_root, init_command=command, environ={"GREETING": "from the image"}, workdir="/tmp")
+    tool = busybox_root / "bin/tool"
+    tool.touch()
+    os.chown(tool, 12, 34)
+    tool.chmod(0o4751)
+    os.link(tool, busybox_root / "bin/other")
+    sparse = busybox_root / "sparse"
+    sparse.write_bytes(bytes(1 << 20) + b"middle")
+    os.truncate(sparse, 1 << 24)
+    archive(spec, str(tmp_path / "image"), "oci", Recorder())
+    script = ["unshare", "--mount", "bash", "-euc", PODMAN, "podman", str(run_dirs.base), str(tmp_path / "image")]
+    done = subprocess.run(script, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stderr
+    digest = hashlib.sha256(sparse.read_bytes()).hexdigest()
+    assert done.stdout.splitlines() == ["from the image", "/tmp", "0", "4751-12-34-2", f"{digest}  -"]
+
+
 @pytest.mark.parametrize("kind", TYPES)
 def test_an_interrupted_archive_leaves_nothing(root: Path, tmp_path: Path, kind: str) -> None:
     class Interrupting(Recorder):
