@@ -295,6 +295,61 @@ def whiteout_of_nothing(archive: tarfile.TarFile, _outside: str) -> None:
     add(archive, "y/.wh.\n\x1b", b"")
 
 
+def link_out(archive: tarfile.TarFile, outside: str) -> None:
+    link(archive, "x", outside)
+    link(archive, "y", "../../outside")
+    link(archive, "z", f"{outside}/file")
+
+
+def files_in_links(archive: tarfile.TarFile, _outside: str) -> None:
+    for folder in "xy":
+        add(archive, f"{folder}/file")
+        add(archive, f"{folder}/new")
+
+
+def file_over_links(archive: tarfile.TarFile, _outside: str) -> None:
+    for name in "xyz":
+        add(archive, name, mode=0o6777)
+
+
+def whiteouts_in_links(archive: tarfile.TarFile, _outside: str) -> None:
+    for folder in "xy":
+        add(archive, f"{folder}/.wh.file", b"")
+
+
+def opaque_links(archive: tarfile.TarFile, _outside: str) -> None:
+    for folder in "xy":
+        add(archive, f"{folder}/.wh..wh..opq", b"")
+
+
+def whiteouts_of_links(archive: tarfile.TarFile, _outside: str) -> None:
+    for name in "xyz":
+        add(archive, f".wh.{name}", b"")
+
+
+def directories_over_links(archive: tarfile.TarFile, _outside: str) -> None:
+    for name in "xyz":
+        directory(archive, name, 0o7777)
+        add(archive, f"{name}/.wh..wh..opq", b"")
+
+
+def hard_links_in_links(archive: tarfile.TarFile, _outside: str) -> None:
+    link(archive, "hard", "x/file", tarfile.LNKTYPE)
+    link(archive, "harder", "z", tarfile.LNKTYPE)
+    for name in ("hard", "harder"):
+        add(archive, name)
+
+
+LAYERS: dict[str, tuple[Fill, Fill]] = {
+    function.__name__: (link_out, function)
+    for function in (
+        files_in_links, file_over_links, whiteouts_in_links, opaque_links, whiteouts_of_links, directories_over_links,
+        hard_links_in_links,
+    )
+}  # fmt: skip
+"""What fills a layer and one over it; both as in `CASES`."""
+
+
 CASES: dict[str, Fill] = {
     function.__name__: function
     for function in (

@@ -6,11 +6,13 @@ later than SOURCE_DATE_EPOCH, where it is set, become that.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
 
 from haconiwa.build import image_layout
 from haconiwa.build.copies import hide_mounts
@@ -19,7 +21,7 @@ from haconiwa.build.place import Place, locked
 from haconiwa.build.report import Report
 from haconiwa.errors import BuildError, ConfigError, HostError, Problem
 from haconiwa.host.layers import lower_of
-from haconiwa.host.pipeline import run_pipeline
+from haconiwa.host.pipeline import make_pipe, pump, run_pipeline, spawn, wait
 from haconiwa.host.programs import execute_program, find_program, program_environment, run_checked
 from haconiwa.host.sizes import show_size
 from haconiwa.kernel.mount import MS, mount
@@ -33,6 +35,9 @@ EXTENSIONS = {
     ".squashfs": "squashfs", ".sqfs": "squashfs",
 }  # fmt: skip
 
+Commands = Sequence[Sequence[str]]
+"""Programs with their arguments, each reading what the one before writes."""
+
 _COMPRESSORS = {
     "gzip": (("pigz", "-nm"), ("gzip", "-n")),
     "bzip2": (("lbzip2",), ("bzip2",)),
@@ -41,7 +46,7 @@ _COMPRESSORS = {
 }
 """The first that is installed is used; those that use every processor come first."""
 
-_CHUNK = 1 << 20
+_LONGEST_ANSWER = 64
 _CHANGED = 1  # tar's status when a file changed while it was read
 _DIGITS = re.compile(r"[0-9]{1,11}")
 
@@ -160,9 +165,9 @@ class _Writer:
         if kind == "squashfs":
             self._write_squashfs(path)
         elif kind == "oci":
-            image_layout.write(spec, path, lambda layer: self._tar_to(layer, "gzip"), source_date())
+            image_layout.write(spec, path, self._write_layer, source_date())
         else:
-            self._tar_to(path, kind)
+            self._write_tar(path, kind)
 
     def _write_squashfs(self, path: str) -> None:
         argv, environment = self._squashfs(path), program_environment()
@@ -175,23 +180,43 @@ class _Writer:
 
     def measure(self, kind: str) -> int:
         """How long a tar would be."""
-        counted_fd = os.memfd_create("size", os.MFD_CLOEXEC)
-        try:
-            self._run(kind, counted_fd, _write_length)
-            return int(os.pread(counted_fd, 32, 0))
-        finally:
-            os.close(counted_fd)
+        with _answer() as answer_fd:
 
-    def _tar_to(self, path: str, kind: str) -> None:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        try:
-            self._run(kind, fd, _write_all)
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+            def work(commands: Commands, environment: Mapping[str, str]) -> int:
+                sizes: list[int] = []
+                source_fd, output_fd = make_pipe()
+                count = partial(pump, source_fd, -1, lambda part: sizes.append(len(part)))
+                status = run_pipeline(commands, environment, output_fd, count)
+                os.pwrite(answer_fd, str(sum(sizes)).encode(), 0)
+                return status
 
-    def _run(self, kind: str, output_fd: int, consume: Callable[[int, int], None]) -> None:
-        """Run tar and a compressor; `consume` takes what comes from the one descriptor to the other."""
+            self._run(kind, work)
+            return int(os.pread(answer_fd, _LONGEST_ANSWER, 0))
+
+    def _write_tar(self, path: str, kind: str) -> None:
+        with _new_file(path) as fd:
+            self._run(kind, lambda commands, environment: run_pipeline(commands, environment, fd))
+
+    def _write_layer(self, path: str) -> str:
+        """Write a tar with gzip; the SHA-256 of the tar, which is told as it passes."""
+        with _answer() as answer_fd, _new_file(path) as fd:
+
+            def work(commands: Commands, environment: Mapping[str, str]) -> int:
+                tar, compress = commands
+                digest = hashlib.sha256()
+                (source_fd, source_end), (middle_fd, middle_end) = make_pipe(), make_pipe()
+                compressing = spawn(compress, environment, middle_fd, fd)
+                os.close(middle_fd)
+                through = partial(pump, source_fd, middle_end, digest.update)
+                status = run_pipeline([tar], environment, source_end, through)
+                os.pwrite(answer_fd, digest.hexdigest().encode(), 0)
+                return status or wait(compressing) & 0xFF
+
+            self._run("gzip", work)
+            return os.pread(answer_fd, _LONGEST_ANSWER, 0).decode()
+
+    def _run(self, kind: str, run: Callable[[Commands, Mapping[str, str]], int]) -> None:
+        """Let `run` run tar and a compressor, in a helper."""
         argv = self._tar()
         commands = [argv] if kind == "none" else [argv, compressor(kind)]
         environment = program_environment()
@@ -199,7 +224,7 @@ class _Writer:
         def work() -> int:
             hide_mounts(self._root)
             _forget_names()
-            return run_pipeline(commands, environment, lambda end_fd: consume(end_fd, output_fd))
+            return run(commands, environment)
 
         try:
             run_checked(work, self._line, argv=argv, hint="")
@@ -227,6 +252,27 @@ class _Writer:
         self._report.line("archive", text)
 
 
+@contextmanager
+def _new_file(path: str) -> Iterator[int]:
+    """A file that is on the disk afterwards."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        yield fd
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def _answer() -> Iterator[int]:
+    """Where a helper leaves what it has found out."""
+    fd = os.memfd_create("answer", os.MFD_CLOEXEC)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
 def _forget_names() -> None:
     """Let access lists, which tar writes as text, have numbers: it knows no user of this machine any more.
 
@@ -248,18 +294,6 @@ def compressor(kind: str) -> list[str]:
         with suppress(HostError):
             return [find_program(parallel), *its_options]
     return [find_program(name), *options]
-
-
-def _write_all(source_fd: int, output_fd: int) -> None:
-    while os.splice(source_fd, output_fd, _CHUNK):
-        pass
-
-
-def _write_length(source_fd: int, output_fd: int) -> None:
-    size = 0
-    while chunk := os.read(source_fd, _CHUNK):
-        size += len(chunk)
-    os.pwrite(output_fd, str(size).encode(), 0)
 
 
 def describe_size(size: int) -> str:

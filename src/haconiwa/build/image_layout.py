@@ -5,11 +5,8 @@ See the OCI image specification: image-layout.md, config.md.
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import json
 import os
-import platform
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -22,30 +19,27 @@ from haconiwa.spec.model import ContainerSpec
 TAG = "latest"
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
-_CHUNK = 1 << 20
 _INDEX = "application/vnd.oci.image.index.v1+json"
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _CONFIG = "application/vnd.oci.image.config.v1+json"
 _LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 
-def write(spec: ContainerSpec, path: str, write_layer: Callable[[str], None], date: int | None) -> None:
+def write(spec: ContainerSpec, path: str, write_layer: Callable[[str], str], date: int | None) -> None:
     """Write a layout.
 
     Args:
         spec: The container whose command, environment, user and directory become the image's.
         path: Host path of the directory to make.
-        write_layer: Writes the root as a tar with gzip to a path.
+        write_layer: Writes the root as a tar with gzip to a path; returns the SHA-256 of the tar.
         date: When the image says that it was made, in seconds since 1970; it does not say when None.
     """
     blobs = os.path.join(path, "blobs", "sha256")
     os.makedirs(blobs)
     layer_path = os.path.join(blobs, "layer")
-    write_layer(layer_path)
+    digest = write_layer(layer_path)
     layer = _adopt(layer_path, _LAYER)
-    with gzip.open(os.path.join(blobs, _name(layer)), "rb") as content:
-        diff_id = _digest_of(content)
-    config = _blob(blobs, _CONFIG, _config(spec, diff_id, date))
+    config = _blob(blobs, _CONFIG, _config(spec, f"sha256:{digest}", date))
     manifest = {"schemaVersion": 2, "mediaType": _MANIFEST, "config": config, "layers": [layer]}
     described = _blob(blobs, _MANIFEST, manifest)
     described["annotations"] = {"org.opencontainers.image.ref.name": TAG}
@@ -63,7 +57,7 @@ def image_of_container(spec: ContainerSpec) -> ImageSpec:
 
 def architecture() -> str:
     """This machine's, in the words of images."""
-    machine = platform.machine()
+    machine = os.uname().machine
     return _ARCHITECTURES.get(machine, machine)
 
 
@@ -77,13 +71,6 @@ def _config(spec: ContainerSpec, diff_id: str, date: int | None) -> dict[str, An
     if date is not None:
         content["created"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(date))
     return content
-
-
-def _digest_of(content: gzip.GzipFile) -> str:
-    digest = hashlib.sha256()
-    while chunk := content.read(_CHUNK):
-        digest.update(chunk)
-    return f"sha256:{digest.hexdigest()}"
 
 
 def _blob(folder: str, media_type: str, content: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,10 +88,6 @@ def _adopt(path: str, media_type: str) -> dict[str, Any]:
         os.close(fd)
     os.rename(path, os.path.join(os.path.dirname(path), digest))
     return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": size}
-
-
-def _name(descriptor: Mapping[str, Any]) -> str:
-    return str(descriptor["digest"]).partition(":")[2]
 
 
 def _write_json(path: str, content: Mapping[str, Any]) -> None:

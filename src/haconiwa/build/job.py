@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from haconiwa.build.report import Report
 from haconiwa.errors import ConfigError, Problem
 from haconiwa.spec.build import BootstrapSpec
 from haconiwa.spec.model import ContainerSpec
+from haconiwa.spec.record import Record
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(Record):
     """What a strategy works on.
 
     Attributes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 
 from haconiwa.build.archive import EXTENSIONS, TYPES, archive, archive_type, describe_size
-from haconiwa.build.create import create
 from haconiwa.cli.privilege import require_root
 from haconiwa.cli.progress import Progress
 from haconiwa.cli.start import select
@@ -64,6 +63,8 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
     container = spec.containers[0]
     with Progress(output) as progress:
         if container.bootstrap and not arguments.dry_run:
+            from haconiwa.build.create import create  # half of the time that loading takes
+
             create(container, progress, provision=not arguments.no_provision)
             container = with_recorded_image(container)
         progress.step(f"Archiving {container.name}...")

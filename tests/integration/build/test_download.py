@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -16,50 +14,9 @@ from haconiwa.build.create import create
 from haconiwa.build.download import downloads_dir
 from haconiwa.errors import BuildError
 from tests.support.build import Recorder, container
+from tests.support.web import Server, served
 
 pytestmark = [pytest.mark.requires("root"), pytest.mark.usefixtures("run_dirs")]
-
-
-class Server(ThreadingHTTPServer):
-    """Serves one file, and what can go wrong with it.
-
-    Attributes:
-        content: The file.
-        asked: The paths that were asked for.
-    """
-
-    def __init__(self, content: bytes) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.content = content
-        self.asked: list[str] = []
-
-    def url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.server_port}/{path}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        server = self.server
-        assert isinstance(server, Server)
-        server.asked.append(self.path)
-        if self.path == "/moved":
-            self.send_response(302)
-            self.send_header("Location", "/file")
-            self.end_headers()
-        elif self.path == "/outside":
-            self.send_response(302)
-            self.send_header("Location", "file:///etc/passwd")
-            self.end_headers()
-        elif self.path == "/missing":
-            self.send_error(404)
-        else:
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(server.content) * (2 if self.path == "/short" else 1)))
-            self.end_headers()
-            self.wfile.write(server.content)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
 
 
 @pytest.fixture
@@ -67,13 +24,8 @@ def server(tmp_path: Path) -> Iterator[Server]:
     (tmp_path / "tree/bin").mkdir(parents=True)
     (tmp_path / "tree/bin/file").touch()
     content = subprocess.run(["tar", "-C", tmp_path / "tree", "-cz", "."], capture_output=True, check=True).stdout
-    one = Server(content)
-    thread = threading.Thread(target=one.serve_forever)
-    thread.start()
-    yield one
-    one.shutdown()
-    thread.join()
-    one.server_close()
+    with served(content) as one:
+        yield one
 
 
 def digest(server: Server) -> str:
