@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from haconiwa.kernel.mount import umount2
+from haconiwa.host.helper import run_helper
+from haconiwa.kernel.mount import MS, mount, umount2
 
 _SIZE = 400 << 20  # the least that XFS takes is 300 MiB
 
@@ -33,3 +34,23 @@ def mounted(fstype: str, folder: Path, size: int = _SIZE) -> Iterator[Path]:
         umount2(str(point), 0)
         point.rmdir()
         image.unlink()
+
+
+def on_a_small_disk(path: Path, size: str, work: Callable[[], object]) -> list[str]:
+    """Run something while a directory is a small file system; the lines that it prints."""
+
+    def inside() -> int:
+        mount("tmpfs", str(path), "tmpfs", 0, f"size={size}")
+        work()
+        umount2(str(path))
+        return 0
+
+    lines: list[str] = []
+    status = run_helper(inside, lines.append)
+    assert status == 0, "\n".join(lines)
+    return lines
+
+
+def enlarge(path: Path) -> None:
+    """Give a small file system room for everything."""
+    mount("tmpfs", str(path), "tmpfs", MS.REMOUNT, "size=64m")

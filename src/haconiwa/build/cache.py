@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from haconiwa.build.download import downloads_dir
-from haconiwa.build.kept import clear_abandoned, discard, disk_usage, read_kept, roots_dir, users_of
+from haconiwa.build.kept import discard, disk_usage, read_kept, roots_dir, users_of
 from haconiwa.build.provision import packages_dir
 from haconiwa.build.strategies.oci import blobs_dir
+from haconiwa.build.unfinished import clear_abandoned
 from haconiwa.host.tree import remove_tree
 from haconiwa.spec.record import Record
 
@@ -44,10 +45,11 @@ def unused(*, clear: bool = True) -> list[Cached]:
     """What no root file system lies over, so that it can go.
 
     Args:
-        clear: First remove copies whose makers were killed, which nobody can use.
+        clear: First remove what is not finished and whose makers were killed: nobody can use it.
     """
     if clear:
-        clear_abandoned()
+        for folder in (roots_dir(), blobs_dir()):
+            clear_abandoned(folder)
     return [entry for entry in cached() if not entry.users]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import os
+import shutil
 import sys
 import time
 import urllib.error
@@ -74,7 +75,16 @@ def _keep(path: str, kept: str) -> str:
     with suppress(OSError):
         os.rename(path, kept)
         return kept
-    return path
+    beside = f"{kept}.new"
+    try:
+        shutil.copyfile(path, beside)
+        os.rename(beside, kept)
+    except OSError:
+        return path
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(beside)
+    return kept
 
 
 def _fetch(url: str, sha256: str, target: str) -> int:

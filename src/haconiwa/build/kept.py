@@ -20,7 +20,8 @@ from types import MappingProxyType
 from haconiwa.build.copies import copy_tree
 from haconiwa.build.place import Place
 from haconiwa.build.report import Report
-from haconiwa.errors import BuildError, HaconiwaError, describe_errno
+from haconiwa.build.unfinished import NEW, unfinished
+from haconiwa.errors import HaconiwaError, describe_errno
 from haconiwa.host.image_record import parse_image, read_json
 from haconiwa.host.layers import base_link, lower_of
 from haconiwa.host.paths import cache_dir
@@ -29,7 +30,6 @@ from haconiwa.spec.image import ImageSpec
 from haconiwa.spec.record import Record, to_plain
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_NEW = ".new-"
 
 
 class Kept(Record):
@@ -111,8 +111,6 @@ def keep(key: str, kept: Kept, root: str, report: Report) -> None:
     """
     report.aside("Keeping a copy for the next container of this recipe...")
     try:
-        os.makedirs(roots_dir(), 0o700, exist_ok=True)
-        clear_abandoned()
         _copy(key, kept, root, report)
     except (OSError, HaconiwaError) as error:
         why = describe_errno(error.errno or 0) if isinstance(error, OSError) else str(error)
@@ -120,18 +118,11 @@ def keep(key: str, kept: Kept, root: str, report: Report) -> None:
 
 
 def _copy(key: str, kept: Kept, root: str, report: Report) -> None:
-    folder = os.path.join(roots_dir(), f"{_NEW}{key}-{os.getpid()}")
-    os.mkdir(folder, 0o700)
-    fd = os.open(folder, _DIRECTORY)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+    with unfinished(roots_dir(), key) as folder:
         copy_tree(root, os.path.join(folder, "rootfs"), lambda text: report.line("cache", text))
         os.mkdir(os.path.join(folder, "users"))
         _write_entry(folder, kept)
         _replace(folder, os.path.join(roots_dir(), key))
-    finally:
-        os.close(fd)
-        remove_tree(folder)
 
 
 def _write_entry(folder: str, kept: Kept) -> None:
@@ -163,7 +154,7 @@ def discard(folder: str) -> bool:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if users_of(folder):
             return False
-        beside = os.path.join(roots_dir(), f"{_NEW}old-{os.path.basename(folder)}-{os.getpid()}")
+        beside = os.path.join(roots_dir(), f"{NEW}old-{os.path.basename(folder)}-{os.getpid()}")
         os.rename(folder, beside)
         remove_tree(beside)
     except BlockingIOError:
@@ -171,21 +162,6 @@ def discard(folder: str) -> bool:
     finally:
         os.close(fd)
     return True
-
-
-def clear_abandoned() -> None:
-    """Remove copies whose makers were killed."""
-    for name in os.listdir(roots_dir()) if os.path.isdir(roots_dir()) else ():
-        if not name.startswith(_NEW):
-            continue
-        path = os.path.join(roots_dir(), name)
-        with suppress(OSError, BuildError):
-            fd = os.open(path, _DIRECTORY)
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                remove_tree(path)
-            finally:
-                os.close(fd)
 
 
 def users_of(folder: str) -> list[str]:

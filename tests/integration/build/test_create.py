@@ -16,13 +16,13 @@ from haconiwa.build.create import create
 from haconiwa.build.marker import State, own_marker, write_marker
 from haconiwa.build.place import Place, locked
 from haconiwa.errors import BuildError, ConfigError, HaconiwaError, Where
-from haconiwa.host.helper import run_helper
 from haconiwa.kernel.mount import mount, umount2
 from haconiwa.spec.build import BootstrapSpec, ProvisionSpec
 from haconiwa.spec.model import ContainerSpec
 from haconiwa.spec.record import replace
 from tests.support.build import Recorder, container, shell_step
 from tests.support.cutting import INTERRUPTED, KILLED, count_moments, cut, in_a_child, interrupt, kill
+from tests.support.filesystems import on_a_small_disk
 from tests.support.leftovers import OwnDirs, end_processes
 
 pytestmark = pytest.mark.requires("root")
@@ -229,21 +229,6 @@ def test_a_program_is_killed_whole_by_ctrl_c(tmp_path: Path) -> None:
     assert entries(tmp_path) == []
 
 
-def _on_a_small_disk(tmp_path: Path, size: str, work: Callable[[], object]) -> list[str]:
-    """Run something while `tmp_path` is a small file system; the lines that it prints."""
-
-    def inside() -> int:
-        mount("tmpfs", str(tmp_path), "tmpfs", 0, f"size={size}")
-        work()
-        umount2(str(tmp_path))
-        return 0
-
-    lines: list[str] = []
-    status = run_helper(inside, lines.append)
-    assert status == 0, "\n".join(lines)
-    return lines
-
-
 @pytest.mark.parametrize("size", ["4k", "8k", "64k", "256k"])
 @pytest.mark.parametrize("strategy", ["host", "shell", "tarball"])
 def test_a_full_disk_is_named_and_leaves_nothing(tmp_path: Path, strategy: str, size: str) -> None:
@@ -261,7 +246,7 @@ def test_a_full_disk_is_named_and_leaves_nothing(tmp_path: Path, strategy: str, 
         print("\n".join([*raised.value.lines(), *report.texts()]))
         assert entries(tmp_path) == []
 
-    lines = _on_a_small_disk(tmp_path, size, work)
+    lines = on_a_small_disk(tmp_path, size, work)
     print(lines)
     assert any("No space left on device" in line for line in lines)
     assert not any("Traceback" in line for line in lines)
@@ -277,7 +262,7 @@ def test_a_root_that_is_a_mount_point_is_refused_in_words(tmp_path: Path) -> Non
         assert entries(tmp_path) == ["web"]
         umount2(str(tmp_path / "web"))
 
-    assert any("is a mount point" in line for line in _on_a_small_disk(tmp_path, "1m", work))
+    assert any("is a mount point" in line for line in on_a_small_disk(tmp_path, "1m", work))
 
 
 def test_a_read_only_place_is_named(tmp_path: Path) -> None:
@@ -287,7 +272,7 @@ def test_a_read_only_place_is_named(tmp_path: Path) -> None:
             created(tmp_path)
         print(raised.value)
 
-    lines = _on_a_small_disk(tmp_path, "1m", work)
+    lines = on_a_small_disk(tmp_path, "1m", work)
     assert lines == [f'web: cannot lock "{tmp_path}/web": Read-only file system (EROFS)']
 
 
@@ -305,7 +290,7 @@ def test_what_interrupted_builds_left_is_cleared_but_no_mount_is_crossed(tmp_pat
         created(tmp_path)
         assert entries(tmp_path) == [".web.haconiwa.json", "web"]
 
-    _on_a_small_disk(tmp_path, "1m", work)
+    on_a_small_disk(tmp_path, "1m", work)
 
 
 def test_a_root_whose_provisioning_is_not_done_is_told_from_a_complete_one(tmp_path: Path) -> None:

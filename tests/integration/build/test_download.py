@@ -14,6 +14,7 @@ from haconiwa.build.create import create
 from haconiwa.build.download import downloads_dir
 from haconiwa.errors import BuildError
 from tests.support.build import Recorder, container
+from tests.support.filesystems import on_a_small_disk
 from tests.support.web import Server, served
 
 pytestmark = [pytest.mark.requires("root"), pytest.mark.usefixtures("run_dirs")]
@@ -57,6 +58,13 @@ def test_what_is_known_is_fetched_once(tmp_path: Path, server: Server) -> None:
     kept.write_bytes(b"damaged")
     create(container(tmp_path / "third", "tarball", archive_path=server.url("file"), sha256=digest(server)), Recorder())
     assert kept.read_bytes() == server.content
+
+
+def test_it_is_kept_on_another_disk_than_the_root(tmp_path: Path, server: Server) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    on_a_small_disk(small, "8m", lambda: fetch(small, server.url("file"), digest(server)))
+    assert os.listdir(downloads_dir()) == [digest(server)]
 
 
 @pytest.mark.setting("bootstrap.sha256")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,11 +20,16 @@ from haconiwa.host.layers import layer_folder, lower_of, make_layer, upper_of
 from haconiwa.host.tree import remove_tree
 from haconiwa.spec.model import ContainerSpec
 from haconiwa.spec.record import replace
+from tests.conftest import RunDirs
 from tests.support.build import Recorder, container
 from tests.support.cutting import INTERRUPTED, KILLED, count_moments, cut, interrupt, kill
 from tests.support.filesystems import mounted
+from tests.support.leftovers import OwnDirs, end_processes
+from tests.support.program import Program
 
 pytestmark = [pytest.mark.requires("root"), pytest.mark.usefixtures("run_dirs")]
+
+HacoFile = Callable[..., Path]
 
 MOMENTS = 20
 CODE = "mkdir dir; echo content > file; ln file dir/link"
@@ -125,3 +132,60 @@ def test_a_commit_cut_at_any_moment(tmp_path: Path) -> None:
         assert content(root) == sorted([*CONTENT, "new"]), f"moment {moment} of {total}"
         remove(str(root), force=True)
     assert [name for name in os.listdir(tmp_path) if name.startswith(".web.")] == []
+
+
+LINES = "".join(f"echo step {number}\n" for number in range(5))
+HACO = """
+from haconiwa import define
+with define() as config:
+    config.name = "web"
+    config.chroot_to({root!r})
+    with config.bootstrap as b:
+        b.strategy = "shell"
+        b.code = {code!r}
+        b.cache = True
+        b.postprocess("shell", {lines!r})
+    with config.provision as p:
+        p.run_shell("touch /one\\n" + {lines!r})
+        p.run_shell({lines!r} + "touch /two")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.requires("busybox")
+def test_the_command_ended_at_20_lines(
+    haconiwa: Program, haco_file: HacoFile, run_dirs: RunDirs, busybox_root: Path
+) -> None:
+    """Of what it prints from the first step to the last: bootstrap, postprocess, keeping, provisioning."""
+    root = run_dirs.base / "builds/web"
+    code = f"cp -a {busybox_root}/. .\n{LINES}"
+    file = haco_file(HACO.format(root=str(root), code=code, lines=LINES))
+
+    def ended_at(line: int, number: signal.Signals) -> int:
+        process = haconiwa.start("create", file)
+        assert process.stderr
+        for _ in range(line):
+            process.stderr.readline()
+        process.send_signal(number)
+        process.communicate(timeout=30)
+        return process.returncode
+
+    total = len(haconiwa("create", file).stderr.splitlines())
+    whole = content(root)
+    endings = set()
+    for number in range(MOMENTS):
+        haconiwa("rm", "--force", file)
+        remove_tree(roots_dir())
+        sent = (signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)[number % 3]
+        endings.add(ended_at(1 + number * (total - 2) // (MOMENTS - 1), sent))
+        marker = own_marker(Place(str(root)))
+        if marker is None or marker.state is State.BUILDING:
+            assert not root.exists()
+        else:
+            assert marker.state is State.BOOTSTRAPPED or content(root) == whole
+        haconiwa("create", file)
+        assert content(root) == whole
+        assert sorted(os.listdir(root.parent)) == [".web.haconiwa.json", "web"]
+        assert [name for name in os.listdir(roots_dir()) if name.startswith(".")] == []
+        assert end_processes(OwnDirs([str(root.parent)]), deadline_s=0.0) == []
+    assert endings >= {128 + signal.SIGTERM, 128 + signal.SIGHUP, -signal.SIGKILL}

@@ -25,6 +25,7 @@ from haconiwa.errors import BuildError, HaconiwaError
 from haconiwa.spec.image import ImageSpec
 from tests.conftest import RunDirs
 from tests.support.build import Recorder, container, write_image
+from tests.support.filesystems import on_a_small_disk
 from tests.support.hostile import add, directory, link
 from tests.support.program import Program
 
@@ -118,6 +119,14 @@ def test_a_third_layer(tmp_path: Path) -> None:
     assert os.listdir(web / "a") == []
     assert not (web / "file\n").exists()
     assert stat.S_ISCHR(os.stat(web / "null").st_mode)
+
+
+def test_layers_are_kept_on_another_disk_than_the_root(tmp_path: Path) -> None:
+    image = write_image(tmp_path.with_name(f"{tmp_path.name}-image"), [layer(lower), layer(upper)])
+    spec = container(tmp_path / "web", "oci", image=f"oci:{image}:image")
+    on_a_small_disk(tmp_path, "8m", lambda: create(spec, Recorder()))
+    assert len(os.listdir(f"{blobs_dir()}/sha256")) == 4
+    assert os.listdir(blobs_dir()) == ["sha256"]
 
 
 def test_layers_are_kept_and_checked(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import os
 from haconiwa.build.image import Layout, image_of
 from haconiwa.build.job import Job
 from haconiwa.build.strategies.tarball import archive_of
+from haconiwa.build.unfinished import unfinished
 from haconiwa.build.unpack import unpack
 from haconiwa.host.paths import cache_dir
 from haconiwa.host.programs import find_program, run_program
@@ -42,10 +43,11 @@ def arguments(job: Job, layout: str) -> list[str]:
 
 def bootstrap(job: Job) -> ImageSpec:
     """Fetch the image and unpack its layers over each other."""
-    layout_path = os.path.join(job.scratch, "image")
-    os.makedirs(blobs_dir(), 0o700, exist_ok=True)
-    run_program([find_program("skopeo"), *arguments(job, layout_path)], job.line)
-    layout = Layout(layout_path, blobs_dir())
+    program = find_program("skopeo")
+    with unfinished(blobs_dir(), "image") as folder:  # skopeo renames from there: it must be the same file system
+        layout_path = os.path.join(folder, "image")
+        run_program([program, *arguments(job, layout_path)], job.line)
+        layout = Layout(layout_path, blobs_dir())
     for number, layer in enumerate(layout.layers, 1):
         job.line(f"layer {number} of {len(layout.layers)}: {layer.digest[:19]}, {show_size(layer.size)}")
         fd = layout.open_layer(layer)
