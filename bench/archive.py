@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import shlex
 import shutil
 import statistics
@@ -53,7 +54,7 @@ def main() -> int:
         root = options.root or make_debian(folder)
         file = folder / "bench.haco"
         file.write_text(FILE.format(root=os.path.realpath(root)), encoding="utf-8")
-        print(f"{'':<8} {'haconiwa':>10} {'tar':>10}   ratio")
+        print(f"{'':<8} {'haconiwa':>10} {'tar':>10}   ratio   of cpu time")
         for kind in options.only.split(","):
             measure(kind, options.rounds, lambda kind: by_haconiwa(options.haconiwa, file, kind), by_tar(folder, root))
     finally:
@@ -91,21 +92,24 @@ def by_tar(folder: Path, root: str) -> Write:
 
 def measure(kind: str, rounds: int, ours: Write, theirs: Write) -> None:
     """Print the medians of one type, and that of the ratios within a round."""
-    times: dict[bool, list[float]] = {True: [], False: []}
+    times: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
     for number in range(rounds + 1):
         for mine in (True, False) if number % 2 else (False, True):
             times[mine].append(seconds((ours if mine else theirs)(kind)))
-    warm = {mine: measured[1:] for mine, measured in times.items()}
-    ratio = statistics.median(one / other for one, other in zip(warm[True], warm[False], strict=True))
-    medians = [statistics.median(warm[mine]) for mine in (True, False)]
-    print(f"{kind:<8} {medians[0]:8.2f} s {medians[1]:8.2f} s {ratio:7.2f}", flush=True)
+    pairs = list(zip(times[True][1:], times[False][1:], strict=True))
+    medians = [statistics.median(pair[which][0] for pair in pairs) for which in (0, 1)]
+    ratios = [statistics.median(one[clock] / other[clock] for one, other in pairs) for clock in (0, 1)]
+    print(f"{kind:<8} {medians[0]:8.2f} s {medians[1]:8.2f} s {ratios[0]:7.2f} {ratios[1]:13.2f}", flush=True)
 
 
-def seconds(command: list[str]) -> float:
-    """How long a command takes."""
+def seconds(command: list[str]) -> tuple[float, float]:
+    """How long a command takes, and the time of processors that it and its children use."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
-    return time.perf_counter() - began
+    wall = time.perf_counter() - began
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 if __name__ == "__main__":

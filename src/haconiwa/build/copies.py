@@ -7,20 +7,23 @@ machine's own cp works, which shares all blocks where the file system can (btrfs
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
+from haconiwa.build.report import Report
 from haconiwa.errors import BuildError, describe_errno
 from haconiwa.host.programs import execute_program, find_program, program_environment, run_checked
 from haconiwa.host.subvolumes import make_directory, snapshot
 from haconiwa.kernel.mount import MS, mount
 
 
-def copy_tree(source: str, target: str, on_line: Callable[[str], object]) -> None:
+def copy_tree(source: str, target: str, report: Report, size: int = 0) -> None:
     """Copy a directory with owners, times, attributes, hard links and holes; nothing that is mounted below.
 
     Args:
         source: Absolute host path; nobody changes what is in it meanwhile.
         target: Absolute host path; nothing is there.
-        on_line: Is told what cp has to say.
+        report: Is told what cp has to say, and how far it is.
+        size: How much it will be, in bytes, if that is known.
 
     Raises:
         BuildError: It failed, as when the disk is full.
@@ -31,18 +34,19 @@ def copy_tree(source: str, target: str, on_line: Callable[[str], object]) -> Non
             return
     except OSError as error:
         raise BuildError(f'cannot copy "{source}"', why=describe_errno(error.errno or 0)) from None
-    copy_files(source, target, on_line)
+    copy_files(source, target, report, size)
 
 
 def copy_files(
-    source: str, target: str, on_line: Callable[[str], object], prepare: Callable[[], object] = lambda: None
+    source: str, target: str, report: Report, size: int = 0, prepare: Callable[[], object] = lambda: None
 ) -> None:
     """Copy as `copy_tree`, but file by file.
 
     Args:
         source: As for `copy_tree`.
         target: As for `copy_tree`.
-        on_line: As for `copy_tree`.
+        report: As for `copy_tree`.
+        size: As for `copy_tree`.
         prepare: Called first by the helper, which has a mount namespace of its own.
 
     Raises as `copy_tree`.
@@ -57,7 +61,9 @@ def copy_files(
         hide_mounts(source)
         execute_program(argv, environment)
 
-    run_checked(work, on_line, argv=argv, hint="")
+    pids: list[int] = []
+    with report.measured(lambda: (_written_by(pids), size)):
+        run_checked(work, partial(report.line, "cache"), argv=argv, hint="", on_start=pids.append)
 
 
 def hide_mounts(path: str) -> None:
@@ -68,6 +74,12 @@ def hide_mounts(path: str) -> None:
     Runs in: a helper with a mount namespace of its own.
     """
     mount(path, path, None, MS.BIND)
+
+
+def _written_by(pids: list[int]) -> int:
+    """What a process has written to files so far, in bytes, without what it shares. See: proc(5)."""
+    with open(f"/proc/{pids[-1] if pids else 'none'}/io", encoding="ascii") as lines:
+        return next(int(line.split()[1]) for line in lines if line.startswith("wchar:"))
 
 
 def _make_target(path: str) -> None:

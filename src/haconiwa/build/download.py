@@ -10,16 +10,18 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import BinaryIO
 
+from haconiwa.build.report import Report
 from haconiwa.errors import BuildError, HaconiwaError, describe_errno
 from haconiwa.host.files import sha256_of
 from haconiwa.host.helper import run_helper
 from haconiwa.host.paths import cache_dir
 from haconiwa.host.sizes import show_size
 
+_PREFIX = "bootstrap.tarball"
 _CHUNK = 1 << 18
 _SILENCE_S = 60
 _REPORT_S = 2.0
@@ -30,14 +32,14 @@ def downloads_dir() -> str:
     return os.path.join(cache_dir(), "downloads")
 
 
-def download(url: str, sha256: str, scratch: str, on_line: Callable[[str], object]) -> str:
+def download(url: str, sha256: str, scratch: str, report: Report) -> str:
     """Fetch a file; one whose content is known is kept for the next time.
 
     Args:
         url: http or https; without a SHA-256, https only, also where it redirects to.
         sha256: Of the content, in hexadecimal; empty when it is not known.
         scratch: Folder for a file that is still incomplete or not kept, on the host.
-        on_line: Is told how far it is.
+        report: Is told how far it is.
 
     Returns:
         Host path of the file.
@@ -48,10 +50,16 @@ def download(url: str, sha256: str, scratch: str, on_line: Callable[[str], objec
     kept = os.path.join(downloads_dir(), sha256)
     if sha256 and _is_whole(kept, sha256):
         os.utime(kept)  # its age is that of its last use
-        on_line(f"using {kept}")
+        report.line(_PREFIX, f"using {kept}")
         return kept
     target = os.path.join(scratch, "download")
-    if status := run_helper(lambda: _fetch(url, sha256, target), on_line):
+    expected_fd = os.memfd_create("expected", os.MFD_CLOEXEC)
+    try:
+        with report.measured(lambda: (os.path.getsize(target), int(os.pread(expected_fd, 20, 0) or 0))):
+            status = run_helper(lambda: _fetch(url, sha256, target, expected_fd), partial(report.line, _PREFIX))
+    finally:
+        os.close(expected_fd)
+    if status:
         raise BuildError(f'cannot fetch "{url}"', why=f"the download ended with status {status}")
     if not sha256:
         return target
@@ -87,11 +95,12 @@ def _keep(path: str, kept: str) -> str:
     return kept
 
 
-def _fetch(url: str, sha256: str, target: str) -> int:
-    """Runs in: a helper."""
+def _fetch(url: str, sha256: str, target: str, expected_fd: int) -> int:
+    """Runs in: a helper, which says in `expected_fd` how much it will be."""
     opener = urllib.request.build_opener(_Redirects(any_scheme=bool(sha256)))
     try:
         with opener.open(url, timeout=_SILENCE_S) as answer, open(target, "xb") as file:
+            os.pwrite(expected_fd, str(answer.length or 0).encode(), 0)
             digest, size = _copy(answer, file)
     except HaconiwaError:
         raise

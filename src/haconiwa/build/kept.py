@@ -119,7 +119,7 @@ def keep(key: str, kept: Kept, root: str, report: Report) -> None:
 
 def _copy(key: str, kept: Kept, root: str, report: Report) -> None:
     with unfinished(roots_dir(), key) as folder:
-        copy_tree(root, os.path.join(folder, "rootfs"), lambda text: report.line("cache", text))
+        copy_tree(root, os.path.join(folder, "rootfs"), report)
         os.mkdir(os.path.join(folder, "users"))
         _write_entry(folder, kept)
         _replace(folder, os.path.join(roots_dir(), key))

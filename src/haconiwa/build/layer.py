@@ -147,7 +147,7 @@ def stand_alone(place: Place, report: Report) -> None:
     remove_tree(place.partial)
     try:
         os.mkdir(place.partial, 0o700)
-        copy_tree(base, place.partial_root, lambda text: report.line("cache", text))
+        copy_tree(base, place.partial_root, report)
         _exchange(place, own_marker(place))
     finally:
         remove_tree(place.partial)
@@ -163,7 +163,7 @@ def _merge(place: Place, folder: str, report: Report) -> None:
         fd = mount_overlay(place.root, folder, MOUNT_ATTR.NODEV | MOUNT_ATTR.NOSUID)
         move_mount(fd, "", _AT_FDCWD, merged, MOVE_MOUNT.F_EMPTY_PATH)
 
-    copy_files(merged, place.partial_root, lambda text: report.line("commit", text), show)
+    copy_files(merged, place.partial_root, report, prepare=show)
 
 
 def _exchange(place: Place, marker: Marker | None) -> None:

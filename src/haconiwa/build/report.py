@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+Measure = Callable[[], tuple[int, int]]
+
 _PREFIX_WIDTH = 19
 
 
@@ -24,6 +29,23 @@ class Report:
             prefix: What runs: ``bootstrap.lxc``, ``provision.shell-1``.
             text: The line without its end.
         """
+
+    def amount(self, measure: Measure | None) -> None:
+        """How far the step is, for who shows that while it goes on; None when there is nothing more to measure."""
+
+    @contextmanager
+    def measured(self, measure: Measure) -> Iterator[None]:
+        """Something is at work meanwhile that can be measured.
+
+        Args:
+            measure: What tells the bytes that are done, and those that will be; 0 when that is not known. It is called
+                by a signal handler, and may raise OSError while there is nothing to tell.
+        """
+        self.amount(measure)
+        try:
+            yield
+        finally:
+            self.amount(None)
 
     def success(self, text: str) -> None:
         """Something ended well: ``Success!``."""

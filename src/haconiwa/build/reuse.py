@@ -59,7 +59,7 @@ class Reuse:
         if state is State.COMPLETE and self._spec.rootfs and self._spec.rootfs.overlay:
             lie_over(kept, self._place)
         else:
-            copy_tree(kept.root, self._place.partial_root, lambda text: self._report.line("cache", text))
+            copy_tree(kept.root, self._place.partial_root, self._report, kept.size)
         steps = kept.steps if state is State.COMPLETE else {}
         return Marker(state=state, strategy=kept.strategy, image=kept.image, steps=steps)
 

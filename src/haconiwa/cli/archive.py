@@ -6,7 +6,7 @@ import shlex
 
 from haconiwa.build.archive import EXTENSIONS, TYPES, archive, archive_type, describe_size
 from haconiwa.cli.privilege import require_root
-from haconiwa.cli.progress import Progress
+from haconiwa.cli.progress import Progress, add_loudness
 from haconiwa.cli.start import select
 from haconiwa.dsl.load import load_file
 from haconiwa.errors import ConfigError, Problem
@@ -43,7 +43,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "-n", "--dry-run", action="store_true", help="write nothing, print the size; the root must be there"
     )
-    parser.add_argument("-v", "--verbose", action="store_true", help="print each member")
+    add_loudness(parser, "print each member, and how long it has taken so far")
     parser.add_argument("--name", help="the container whose root is meant, where the file has several")
 
 
@@ -61,7 +61,7 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
     options = _words(arguments.tar_options)
     require_root("archive")
     container = spec.containers[0]
-    with Progress(output) as progress:
+    with Progress(output, verbose=arguments.verbose) as progress:
         if container.bootstrap and not arguments.dry_run:
             from haconiwa.build.create import create  # half of the time that loading takes
 

@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from haconiwa.build.report import Measure
     from haconiwa.cli.arguments import Parser
     from haconiwa.cli.spinner import Spinner
 
@@ -60,6 +61,10 @@ class Progress(Report):
     def line(self, prefix: str, text: str) -> None:
         self._say(prefixed(prefix, text))
 
+    def amount(self, measure: Measure | None) -> None:
+        if self._spinner:
+            self._spinner.measure(measure)
+
     def success(self, text: str) -> None:
         text = self._timed(text)
         self._say(f"{_GREEN}{text}{_PLAIN}" if self._coloured else text)
@@ -77,7 +82,7 @@ class Progress(Report):
             self._output.say(text)
 
 
-def add_loudness(parser: Parser) -> None:
-    """The options for how much is printed."""
+def add_loudness(parser: Parser, verbose: str = "print how long it has taken so far, and sizes") -> None:
+    """The options for how much is printed; `verbose` is the help of that."""
     parser.add_argument("-q", dest="quiet", action="store_true", help="the same as --quiet")
-    parser.add_argument("-v", "--verbose", action="store_true", help="print how long it has taken so far, and sizes")
+    parser.add_argument("-v", "--verbose", action="store_true", help=verbose)

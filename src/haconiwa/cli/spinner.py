@@ -1,4 +1,4 @@
-"""The last line of a terminal while a root file system is made: what is done, and for how long.
+"""The last line of a terminal while a root file system is made: what is done, how far that is, and for how long.
 
 Rich draws it, where it is installed. A timer's signal has it drawn anew: a thread would be in the way of the namespaces
 that are made meanwhile.
@@ -12,13 +12,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
-from haconiwa.host.sizes import show_duration
+from haconiwa.host.sizes import show_duration, show_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
 
     from rich.live import Live
+
+    from haconiwa.build.report import Measure
 
 _INTERVAL_S = 0.1
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
@@ -59,6 +61,7 @@ class Spinner:
         self._live: Live | None = None
         self._text = ""
         self._since = 0.0
+        self._measure: Measure | None = None
         self._before = signal.signal(signal.SIGALRM, self._tick)
         signal.siginterrupt(signal.SIGALRM, False)  # as the C library has it
         signal.setitimer(signal.ITIMER_REAL, _INTERVAL_S, _INTERVAL_S)
@@ -66,6 +69,10 @@ class Spinner:
     def show(self, text: str) -> None:
         """What is done from now on; it is drawn when that takes longer than a moment."""
         self._text, self._since = text, time.monotonic()
+
+    def measure(self, measure: Measure | None) -> None:
+        """What tells how far that is, until it is None."""
+        self._measure = measure
 
     def stop(self) -> None:
         """Remove the line and let go of the signal."""
@@ -88,7 +95,18 @@ class Spinner:
         # an interrupt in the middle would leave a line that nobody knows of, and no cursor
         with _blocked(signal.valid_signals()), suppress(OSError):  # a terminal that is gone is told by the next print
             self._erase()
-            self._live = self._draw(f"{frame} {self._text.rstrip('.')} {show_duration(elapsed_s)}")
+            self._live = self._draw(f"{frame} {self._text.rstrip('.')} {self._amount()}{show_duration(elapsed_s)}")
+
+    def _amount(self) -> str:
+        """``12 MiB of 206 MiB (6 %), ``: how far the step is; empty when that is not known."""
+        done = total = 0
+        if self._measure:
+            with suppress(OSError):
+                done, total = self._measure()
+        if done and total:
+            done = min(done, total)
+            return f"{show_size(done)} of {show_size(total)} ({100 * done // total} %), "
+        return f"{show_size(done)}, " if done else ""
 
     def _erase(self) -> None:
         with _blocked(signal.valid_signals()):

@@ -45,6 +45,8 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--wait-ready", action="store_true", help="as a daemon, return once every container is ready")
     parser.add_argument("-b", "--bootstrap", action="store_true", help="create the root file system first")
     parser.add_argument("-N", "--no-provision", action="store_true", help="with -b: bootstrap only")
+    parser.add_argument("-q", dest="quiet", action="store_true", help="the same as --quiet")
+    parser.add_argument("-v", "--verbose", action="store_true", help="with -b: print how long it has taken so far")
     parser.add_argument("-n", "--name", help="only this container of the file")
     parser.add_argument(
         "--adopt", action="store_true", help="look after what runs without its supervisor; start nothing"
@@ -136,7 +138,7 @@ def _created(spec: BarnSpec, arguments: SimpleNamespace, output: Output) -> Barn
     from haconiwa.cli.progress import Progress
     from haconiwa.host.image_record import with_recorded_image
 
-    with Progress(output) as progress:
+    with Progress(output, verbose=arguments.verbose) as progress:
         provisioned = set()
         for container in spec.containers:
             job = (container.rootfs, container.provision)  # what several containers share is done once

@@ -34,7 +34,12 @@ _RECORD_FIELDS = ("what", "why", "hint", "subject")
 
 
 def run_helper(
-    function: Callable[[], int], on_line: Callable[[str], object], *, isolated: bool = True, stdin_fd: int = -1
+    function: Callable[[], int],
+    on_line: Callable[[str], object],
+    *,
+    isolated: bool = True,
+    stdin_fd: int = -1,
+    on_start: Callable[[int], object] = lambda _pid: None,
 ) -> int:
     """Run a function in a child of its own session and receive what it and its children print.
 
@@ -46,6 +51,7 @@ def run_helper(
         on_line: Called with each line of stdout and stderr, control characters escaped, as it comes.
         isolated: As root, give it a mount and a pid namespace: no mount and no process of it stays behind.
         stdin_fd: Becomes its standard input; -1 for /dev/null.
+        on_start: Called with its pid.
 
     Returns:
         The exit status, or minus the signal that ended it.
@@ -72,6 +78,7 @@ def run_helper(
     os.close(record_end)
     try:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        on_start(pid)
         _relay(output_fd, pid, pidfd, on_line)
         _raise_recorded(record_fd)
     except BaseException:

@@ -127,6 +127,7 @@ def run_checked(
     what: str = "",
     stdin_fd: int = -1,
     isolated: bool = True,
+    on_start: Callable[[int], object] = lambda _pid: None,
 ) -> None:
     """Run a function in a helper and raise unless it ends with status 0.
 
@@ -138,6 +139,7 @@ def run_checked(
         what: What failed; the program unless given.
         stdin_fd: Its standard input; -1 for /dev/null.
         isolated: As for `run_helper`.
+        on_start: As for `run_helper`.
 
     Raises:
         BuildError: With the command, its status and the end of its output.
@@ -148,7 +150,7 @@ def run_checked(
         last_lines.append(text)
         on_line(text)
 
-    status = run_helper(function, keep, isolated=isolated, stdin_fd=stdin_fd)
+    status = run_helper(function, keep, isolated=isolated, stdin_fd=stdin_fd, on_start=on_start)
     if status:
         raise BuildError(
             what or f'"{os.path.basename(argv[0])}" failed',

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def test_a_terminal_shows_what_goes_on(
     file, fifo = waiting
     terminal = haconiwa_pty("create", file)
     terminal.expect_exact("Creating rootfs of web...")
-    terminal.expect(r"Start bootstrapping rootfs with [^.]* 0\.\d s")
+    terminal.expect(r"Start bootstrapping rootfs with [^.]* \d+(\.\d)? s")
     fifo.write_text("wait\n", encoding="ascii")
     terminal.expect_exact("after-wait")
     terminal.expect_exact("Success!")
@@ -56,6 +57,44 @@ def test_a_terminal_shows_what_goes_on(
     shown = (terminal.before or "") + rest
     assert shown.rfind("\x1b[?25l") <= shown.rfind("\x1b[?25h"), "the cursor is visible"
     assert terminal.exitstatus == 0
+
+
+def test_a_terminal_shows_how_much_is_archived(
+    haconiwa_pty: Callable[..., pexpect.spawn[str]], run_dirs: RunDirs
+) -> None:
+    pytest.importorskip("rich")
+    file = haco_file(run_dirs, "head -c 1M /dev/urandom > file")
+    fifo = run_dirs.base / "fifo"
+    os.mkfifo(fifo)
+    wait = f"--checkpoint=9 '--checkpoint-action=exec=read word < {fifo}'"  # after 9 times 64 KiB, once
+    terminal = haconiwa_pty("archive", "-v", file, "-d", run_dirs.base / "web.tar", f"--tar-options={wait}")
+    terminal.expect(r"Archiving web 5\d\d(\.\d)? KiB, \d+(\.\d)? s")
+    fifo.write_text("go on\n", encoding="ascii")
+    terminal.expect_exact("Archived web")
+    terminal.wait()
+    assert terminal.exitstatus == 0
+
+
+def test_a_terminal_shows_how_much_is_fetched(
+    haconiwa_pty: Callable[..., pexpect.spawn[str]], run_dirs: RunDirs
+) -> None:
+    pytest.importorskip("rich")
+    file = run_dirs.base / "web.haco"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/web.tar"
+        code = f"    with config.bootstrap as b:\n        b.archive_path, b.sha256 = {url!r}, {'0' * 64!r}\n"
+        text = FILE.format(root=str(run_dirs.lib / "web"), code="").replace('"shell"', '"tarball"')
+        file.write_text(text[: text.rindex("    config.bootstrap.code")] + code, encoding="utf-8")
+        terminal = haconiwa_pty("create", file)
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(1 << 16)
+            connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 4194304\r\n\r\n" + bytes(1 << 20))
+            terminal.expect(r"1 MiB of 4 MiB \(25 %\), \d+(\.\d)? s")
+            connection.sendall(bytes(3 << 20))
+    terminal.expect_exact("is not what was expected")
+    terminal.wait()
+    assert terminal.exitstatus == 125
 
 
 def test_an_interrupt_leaves_the_terminal_as_it_was(

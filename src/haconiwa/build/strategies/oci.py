@@ -9,9 +9,8 @@ import os
 
 from haconiwa.build.image import Layout, image_of
 from haconiwa.build.job import Job
-from haconiwa.build.strategies.tarball import archive_of
+from haconiwa.build.strategies.tarball import archive_of, unpack_measured
 from haconiwa.build.unfinished import unfinished
-from haconiwa.build.unpack import unpack
 from haconiwa.host.paths import cache_dir
 from haconiwa.host.programs import find_program, run_program
 from haconiwa.host.sizes import show_size
@@ -53,7 +52,7 @@ def bootstrap(job: Job) -> ImageSpec:
         fd = layout.open_layer(layer)
         os.utime(fd)  # its age is that of its last use
         try:
-            unpack(replace(archive_of(job, fd, layer.digest), whiteouts=True), job.root, job.line)
+            unpack_measured(job, replace(archive_of(job, fd, layer.digest), whiteouts=True))
         finally:
             os.close(fd)
     return image_of(layout.config)

@@ -22,14 +22,21 @@ def bootstrap(job: Job) -> None:
     location = job.text("archive_path")
     wanted = job.text("sha256", "")
     if _REMOTE.match(location):
-        fd = open_archive(download(location, wanted, job.scratch, job.line))
+        fd = open_archive(download(location, wanted, job.scratch, job.report))
     else:
         fd = open_archive(unquote(urlsplit(location).path) if location.startswith("file:") else location)
         _check(fd, location, wanted)
     try:
-        unpack(archive_of(job, fd, location), job.root, job.line)
+        unpack_measured(job, archive_of(job, fd, location))
     finally:
         os.close(fd)
+
+
+def unpack_measured(job: Job, archive: Archive) -> None:
+    """Unpack for a job, which can tell how far that is: the programs that read share the descriptor's offset."""
+    size = os.fstat(archive.fd).st_size
+    with job.report.measured(lambda: (os.lseek(archive.fd, 0, os.SEEK_CUR), size)):
+        unpack(archive, job.root, job.line)
 
 
 def archive_of(job: Job, fd: int, name: str) -> Archive:
