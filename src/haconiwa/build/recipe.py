@@ -8,7 +8,7 @@ import platform
 import re
 
 from haconiwa.build.steps import code_parts, digest_of, tree_parts
-from haconiwa.host.apt import host_mirror
+from haconiwa.host.apt import host_keyring, host_mirror
 from haconiwa.spec.build import BootstrapSpec, ProvisionStep
 from haconiwa.spec.model import ContainerSpec
 
@@ -74,7 +74,8 @@ def _parts(spec: ContainerSpec, bootstrap: BootstrapSpec) -> Iterator[object]:
     for path in _files(bootstrap):
         yield from tree_parts(path)
     if bootstrap.strategy == "debootstrap" and not bootstrap.options.get("mirror_url"):
-        yield host_mirror(str(bootstrap.options.get("debian_release", "")))
+        release = str(bootstrap.options.get("debian_release", ""))
+        yield from (host_mirror(release), host_keyring(release))
 
 
 def _files(bootstrap: BootstrapSpec) -> Iterator[str]:

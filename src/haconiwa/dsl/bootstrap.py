@@ -133,7 +133,7 @@ class Bootstrap(Section):
     mirror_url: Setting[str, str | None] = Setting(word, None)
     """debootstrap: where to download from; the host's own mirror of that distribution unless set."""
     keyring: Setting[StrPath, str | None] = Setting(host_path, None)
-    """debootstrap: host path of the keyring."""
+    """debootstrap: host path of the keyring; unless set, the host's own for that release, with its mirror."""
     tool: Setting[Literal["debootstrap", "mmdebstrap"], str] = Setting(_tool, "debootstrap")
     """debootstrap: the program that does it; mmdebstrap is the faster one."""
 

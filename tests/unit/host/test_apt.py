@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from haconiwa.host.apt import host_mirror
+from haconiwa.host.apt import host_keyring, host_mirror
 
 DEB822 = """\
 # a comment
@@ -80,3 +80,28 @@ def test_what_says_nothing(etc: Path, text: str) -> None:
 
 def test_a_machine_without_apt(tmp_path: Path) -> None:
     assert host_mirror("bookworm", str(tmp_path), str(tmp_path)) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.sources", "Types: deb\nURIs: http://m.example/d\nSuites: bookworm\nSigned-By: {}\n"),
+        ("a.list", "deb [arch=amd64 signed-by={}] http://m.example/d bookworm main\n"),
+        ("b.list", "deb [ signed-by={} arch=amd64 ] http://m.example/d bookworm main\n"),
+    ],
+)
+def test_the_keyring_of_a_release(etc: Path, tmp_path: Path, name: str, text: str) -> None:
+    keyring = tmp_path / "own.gpg"
+    (etc / "apt/sources.list.d" / name).write_text(text.format(keyring), encoding="ascii")
+    assert host_keyring("bookworm", str(etc)) == "", "it is missing"
+    keyring.touch()
+    assert host_keyring("bookworm", str(etc)) == str(keyring)
+    assert host_keyring("trixie", str(etc)) == ""
+
+
+@pytest.mark.parametrize("value", ["/k.asc", "/a.gpg /b.gpg", "\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .", ""])
+def test_a_keyring_in_another_form_is_left_to_the_tool(etc: Path, value: str) -> None:
+    text = f"Types: deb\nURIs: http://m.example/d\nSuites: bookworm\nSigned-By: {value}\n"
+    (etc / "apt/sources.list.d/a.sources").write_text(text, encoding="ascii")
+    assert host_keyring("bookworm", str(etc)) == ""
+    assert mirror(etc, "bookworm") == "http://m.example/d"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from haconiwa.build.job import Job
-from haconiwa.host.apt import host_mirror
+from haconiwa.host.apt import host_keyring, host_mirror
 from haconiwa.host.programs import find_program, run_program
 
 LABEL = "debootstrap"
@@ -15,14 +15,17 @@ _DEFAULT_VARIANT = "minbase"
 def arguments(job: Job) -> list[str]:
     """The command line after the program; what is not set is left to the tool, except for release and variant."""
     is_new = _tool(job) == "mmdebstrap"
+    release = job.text("debian_release", _DEFAULT_RELEASE)
+    mirror, keyring = job.text("mirror_url", ""), job.text("keyring", "")
+    if not mirror:
+        mirror, keyring = host_mirror(release), keyring or host_keyring(release)
     options = {
         "--architectures" if is_new else "--arch": job.text("arch", ""),
         "--variant": job.text("variant", _DEFAULT_VARIANT),
         "--components": job.text("components", ""),
-        "--keyring": job.text("keyring", ""),
+        "--keyring": keyring,
     }
-    release = job.text("debian_release", _DEFAULT_RELEASE)
-    positional = [release, job.root, job.text("mirror_url", "") or host_mirror(release)]
+    positional = [release, job.root, mirror]
     for word in positional:
         if word.startswith("-"):  # debootstrap knows no "--"
             raise job.refuse(f'"{word}" would be an option of debootstrap')
