@@ -5,6 +5,9 @@ takes longer than to run them, so all are kept together, as compiled code. The f
 files and is trusted as they are. Like a ``.pyc`` a module in it is checked against the size and time of its source when
 it is loaded: a changed one is passed over, and the next start writes the file anew.
 
+A supervisor may run for months and load a module then. What has changed since it began, as by an upgrade, is none of
+its concern: it goes on with the file that it holds open.
+
 Of the functions of a start's modules half are not called by any start that goes well. Their code is kept as bytes, as
 `Deferred`, until somebody calls them: what is never made need not be read, copied by a fork or freed.
 """
@@ -14,6 +17,7 @@ from __future__ import annotations
 import marshal  # noqa: TID251 - what Python itself uses for compiled code, under the same trust
 import os
 import sys
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +39,8 @@ else:
 FOLDER = os.path.dirname(os.path.dirname(__file__))
 """The package's own."""
 PATH = os.path.join(FOLDER, "__pycache__", f"{sys.implementation.cache_tag}.image")
-MAGIC = f"haconiwa image 6, Python {sys.version}\n".encode()
+MAGIC = f"haconiwa image 6 of {FOLDER}, Python {sys.version}\n".encode("utf-8", "surrogateescape")
+"""It holds for one place: in a tree that was copied or moved with it the sources are others."""
 NUMBER_SIZE = 8
 """Bytes of a number before the table: its own length, and that of the whole file."""
 PACKAGE = __name__.rpartition(".")[0]
@@ -50,6 +55,7 @@ _used: Any = None
 
 None where the image says already which functions a start calls.
 """
+_BEGAN_NS = time.time_ns()
 _ModuleSpec: Any = type(__spec__)  # importlib.machinery.ModuleSpec, without importing that
 
 
@@ -128,11 +134,11 @@ class Finder:
             if name not in self._others:
                 return None
             source, piece = self._others[name]
-            if not _is_unchanged(source):
+            if not _is_unchanged_or_gone(source):
                 return None
             code: CodeType = self._read(*piece)
         except OSError:
-            return None  # its source is gone, or the file was closed
+            return None  # somebody has closed the file
         path, is_package = source[:2]
         spec = _ModuleSpec(name, self, origin=path, loader_state=code, is_package=is_package)
         spec.has_location = True
@@ -201,9 +207,18 @@ def _file_id(fd: int) -> tuple[int, int]:
 
 
 def _is_unchanged(source: Source) -> bool:
+    """Whether it was, when this process began, the one that the image was made from."""
     path, _, size, mtime_ns = source
     status = os.stat(path)
-    return status.st_size == size and status.st_mtime_ns == mtime_ns
+    return (status.st_size == size and status.st_mtime_ns == mtime_ns) or status.st_ctime_ns > _BEGAN_NS
+
+
+def _is_unchanged_or_gone(source: Source) -> bool:
+    """An upgrade may have taken it away; nobody asks for one that was never there."""
+    try:
+        return _is_unchanged(source)
+    except FileNotFoundError:
+        return True
 
 
 def use_image() -> None:
@@ -245,6 +260,12 @@ def load(last: str) -> None:
             finder.load(last)
         except OSError:
             return  # a source is gone; what is needed is imported
+
+
+def is_held() -> bool:
+    """Whether all that this process will load comes from the image, whatever becomes of the files."""
+    finder = sys.meta_path[0]
+    return isinstance(finder, Finder) and not finder.is_stale
 
 
 def keep_image() -> None:

@@ -11,7 +11,8 @@ from copy import copy
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 
-from haconiwa.image import FOLDER, LAST, MAGIC, MAIN, NUMBER_SIZE, PACKAGE, PATH
+from haconiwa.image import LAST, MAGIC, MAIN, NUMBER_SIZE, PACKAGE, PATH
+from haconiwa.image.sources import sources_of_package
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,7 +123,7 @@ def write_image(finder: Finder | None) -> None:
         deferring = Deferring(number, called, deferred)
         codes = tuple(compile_bare(_origin(name), deferring, name) for name in group)
         segments[last].append((group, *add((codes, bytes(deferring.stored)))))
-    others = {name: (_source(path), add(compile_bare(path))) for name, path in _sources_of_package()}
+    others = {name: (_source(path), add(compile_bare(path))) for name, path in sources_of_package()}
     sources = {name: _source(_origin(name)) for name in order}
     table = marshal.dumps((segments, sources, add(others), () if finder else tuple(deferred)))
     size = len(MAGIC) + 2 * NUMBER_SIZE + len(table) + len(content)
@@ -151,16 +152,6 @@ def _replace(content: bytes) -> None:
 
 def _origin(name: str) -> str:
     return getattr(sys.modules[name], "__file__", None) or ""
-
-
-def _sources_of_package() -> Iterator[tuple[str, str]]:
-    for folder, folders, files in os.walk(FOLDER):
-        folders[:] = [name for name in folders if name.isidentifier()]
-        package = PACKAGE + folder.removeprefix(FOLDER).replace(os.sep, ".")
-        for file in files:
-            stem, suffix = os.path.splitext(file)
-            if suffix == ".py":
-                yield package if stem == "__init__" else f"{package}.{stem}", os.path.join(folder, file)
 
 
 def compile_bare(path: str, deferring: Deferring | None = None, module: str = "") -> CodeType:

@@ -12,7 +12,7 @@ from haconiwa.lifecycle.hooks import run_hook
 from haconiwa.lifecycle.state import remove_pid_file
 from haconiwa.spec.record import Record
 from haconiwa.supervisor.base import Barn
-from haconiwa.supervisor.memory import collect_from_now_on, load_for_all
+from haconiwa.supervisor.memory import load_for_all, settle
 from haconiwa.supervisor.messages import report
 from haconiwa.supervisor.order import Order
 from haconiwa.supervisor.pid_file import write_pid_file
@@ -142,7 +142,7 @@ class Work:
         if len(self._members) > 1:
             load_for_all()
         self._fork_next()
-        collect_from_now_on()
+        settle(self._loop)
         if self._answer:
             self._loop.run_until(self._is_decided)
             self._tell_caller(self._answer)

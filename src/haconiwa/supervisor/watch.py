@@ -10,7 +10,7 @@ from haconiwa.isolation.groups import memory_group
 from haconiwa.kernel import signals as signal
 from haconiwa.lifecycle.hooks import call_function, function_name
 from haconiwa.lifecycle.stop import LOOK_EVERY_S, heeds
-from haconiwa.supervisor.memory import collect_from_now_on
+from haconiwa.supervisor.memory import settle
 from haconiwa.supervisor.timers import AsyncHook
 
 TYPE_CHECKING = False
@@ -57,7 +57,7 @@ class Watch:
         Returns:
             Its exit status.
         """
-        collect_from_now_on()
+        settle(self._loop)
         self._loop.watch(self._container.pidfd, lambda _events: self._ended())
         timers = [AsyncHook(timer, self._base, self._loop, self._supervisor.report) for timer in self._spec.timers]
         self._let_functions_decide()
