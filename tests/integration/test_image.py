@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,17 @@ def test_a_source_only_some_commands_need_may_change(copy: Copy) -> None:
         file.write("import os; os.write(2, b'changed')\n")
     run = subprocess.run(copy.argv("-B", "version"), check=True, capture_output=True, text=True, timeout=60)
     assert "changed" in run.stderr
+    assert copy.uses_image()
+
+
+@pytest.mark.parametrize("put", [shutil.copytree, shutil.move], ids=["copied", "moved"])
+def test_a_tree_at_another_place_does_not_use_what_came_along(
+    copy: Copy, tmp_path: Path, put: Callable[[Path, Path], object]
+) -> None:
+    copy.uses_image()
+    put(copy.source, tmp_path / "elsewhere")
+    copy.source = tmp_path / "elsewhere"
+    assert not copy.uses_image()
     assert copy.uses_image()
 
 
