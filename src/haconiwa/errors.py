@@ -220,6 +220,21 @@ class InternalError(HaconiwaError):
         super().__init__(what, why=why, subject=subject, hint="a bug of haconiwa: report it with the output of --debug")
 
 
+_SCARCE = frozenset({
+    _errno.EAGAIN, _errno.EDQUOT, _errno.EIO, _errno.EMFILE, _errno.ENFILE, _errno.ENOMEM, _errno.ENOSPC, _errno.EROFS,
+})  # fmt: skip
+
+
+def unexpected(what: str, error: Exception, subject: str = "") -> HaconiwaError:
+    """What to tell of an exception that nobody has foreseen: the machine has nothing left, or we have a bug."""
+    if isinstance(error, MemoryError):
+        return HostError(what, why=describe_errno(_errno.ENOMEM), subject=subject)
+    if isinstance(error, OSError) and error.errno in _SCARCE:
+        place = f'"{os.fsdecode(error.filename)}": ' if isinstance(error.filename, (str, bytes)) else ""
+        return HostError(what, why=f"{place}{describe_errno(error.errno)}", subject=subject)
+    return InternalError("internal error", why=f"{type(error).__name__}: {error}", subject=subject)
+
+
 def describe_errno(number: int) -> str:
     """The kernel's words for an error number: ``No such file or directory (ENOENT)``."""
     return f"{os.strerror(number)} ({_errno.errorcode.get(number, number)})"

@@ -8,7 +8,7 @@ import sys
 
 from haconiwa.cli.late_site import use_site_when_needed
 from haconiwa.cli.output import Output, message_fd, print_error
-from haconiwa.errors import EXIT_FAILURE, EXIT_USAGE, HaconiwaError, InternalError, describe_errno
+from haconiwa.errors import EXIT_FAILURE, EXIT_USAGE, HaconiwaError, describe_errno, unexpected
 from haconiwa.image import LAST, load
 from haconiwa.kernel.files import CLOSE_RANGE, MAX_FD, close_range
 from haconiwa.kernel.signals import SIGHUP, SIGTERM, signal
@@ -122,9 +122,9 @@ def _run(argv: list[str]) -> int:
     except Exception as error:
         if debug:
             _print_traceback()
-        internal = InternalError("internal error", why=f"{type(error).__name__}: {error}")
-        print_error(internal)
-        return internal.exit_status
+        failure = unexpected("cannot go on", error)
+        print_error(failure)
+        return failure.exit_status
 
 
 def _dispatch(argv: list[str]) -> int:
