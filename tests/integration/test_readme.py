@@ -1,135 +1,16 @@
-"""Every block of the README is run, in its order, as a reader would.
-
-A comment above a block says what it is: ``<!-- file: NAME -->`` a file to write, ``<!-- terminal -->`` a session on a
-terminal, ``<!-- not run: REASON -->`` what cannot be run here. Other console blocks are commands after ``# ``, each
-with what it prints; ``...`` stands for any lines, numbers for any numbers.
-"""
+"""Every block of the README is run, in its order, as a reader would: see tests/support/reader.py."""
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
-import subprocess
-from collections.abc import Iterator
-from pathlib import Path
-
-import pexpect
 import pytest
 
 from tests.conftest import RunDirs
-from tests.support.program import TREE, Program
+from tests.support.program import Program
+from tests.support.reader import Reader
 
-README = Path(TREE) / "README.md"
-NOT_RUN = {"it asks the package index for the build tool"}
-_BLOCK = re.compile(r"(?:<!-- (?P<mark>[^>]*) -->\n)?```(?P<language>\w+)\n(?P<text>.*?)```\n", re.DOTALL)
-_PROMPT = "root@garden:/# "
-
-
-class Block:
-    """One block of code: what the comment above it says, its language and its text."""
-
-    def __init__(self, match: re.Match[str], text: str) -> None:
-        self.mark = match["mark"] or ""
-        self.language = match["language"]
-        self.text = match["text"]
-        self.line = text.count("\n", 0, match.start("text")) + 1
-
-
-def blocks() -> list[Block]:
-    text = README.read_text(encoding="utf-8")
-    return [Block(match, text) for match in _BLOCK.finditer(text)]
-
-
-def commands(text: str) -> Iterator[tuple[str, str]]:
-    """The commands of a console block, each with what it prints."""
-    for part in re.split(r"^# ", text, flags=re.MULTILINE)[1:]:
-        command, _, printed = part.partition("\n")
-        yield command, printed
-
-
-def pattern(printed: str) -> re.Pattern[str]:
-    """What the output has to match: numbers and the width of gaps are free."""
-    lines = []
-    for line in printed.splitlines():
-        shown = re.escape(" ".join(line.split()))
-        lines.append("(?:.*\n)*?" if line == "..." else re.sub(r"\d+", r"\\d+", shown) + "\n")
-    return re.compile("".join(lines))
-
-
-def normal(output: str) -> str:
-    return "".join(" ".join(line.split()) + "\n" for line in output.splitlines())
+NOT_RUN = frozenset({"it asks the package index for the build tool"})
 
 
 @pytest.mark.requires("root", "busybox", "ps")
 def test_every_block_does_what_it_shows(run_dirs: RunDirs, haconiwa: Program, hacopy: Program) -> None:
-    reader = Reader(run_dirs, haconiwa, hacopy)
-    for block in blocks():
-        reader.run(block)
-
-
-class Reader:
-    """Somebody who types all that the README shows."""
-
-    def __init__(self, run_dirs: RunDirs, haconiwa: Program, hacopy: Program) -> None:
-        self.folder = run_dirs.base / "reader"
-        self.lib = str(run_dirs.lib)
-        programs = self.folder / "bin"
-        programs.mkdir(parents=True)
-        for program in (haconiwa, hacopy):
-            (programs / os.path.basename(program.path)).symlink_to(program.path)
-        shutil.copytree(Path(TREE) / "scripts", self.folder / "scripts")
-        for name in ("src", "examples"):
-            (self.folder / name).symlink_to(Path(TREE) / name)
-        self.environ = haconiwa.environ({"PATH": f"{programs}:{os.environ['PATH']}", "TERM": "dumb"})
-
-    def run(self, block: Block) -> None:
-        text = block.text.replace("/var/lib/haconiwa", self.lib).replace("/tmp/by-hand", f"{self.folder}/by-hand")
-        if block.mark.startswith("file: "):
-            (self.folder / block.mark.removeprefix("file: ")).write_text(text, encoding="utf-8")
-        elif block.mark == "terminal":
-            self.type(text)
-        elif block.mark:
-            assert block.mark.removeprefix("not run: ") in NOT_RUN
-        else:
-            assert block.language == "console", f"README.md:{block.line}: no test knows what to do with this block"
-            for command, printed in commands(text):
-                self.enter(block, command, printed)
-
-    def enter(self, block: Block, command: str, printed: str) -> None:
-        done = subprocess.run(
-            ["bash", "-c", command],
-            cwd=self.folder,
-            env=self.environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=60,
-        )
-        assert done.returncode == 0, (block.line, command, done.stdout)
-        assert pattern(printed).fullmatch(normal(done.stdout)), (block.line, command, done.stdout)
-
-    def type(self, text: str) -> None:
-        """Type at the prompts and compare what comes in between."""
-        ((command, session),) = commands(text)
-        child = pexpect.spawn("bash", ["-c", command], cwd=str(self.folder), env=self.environ, encoding="utf-8")
-        try:
-            first, *exchanges = session.split(_PROMPT)
-            self.expect(child, first)
-            for exchange in exchanges:
-                typed, _, answer = exchange.partition("\n")
-                child.expect_exact(_PROMPT, timeout=10)
-                child.sendline(typed)
-                child.expect_exact(f"{typed}\r\n", timeout=10)
-                self.expect(child, answer)
-            child.expect(pexpect.EOF, timeout=10)
-        finally:
-            child.close(force=True)
-        assert child.exitstatus == 0
-
-    @staticmethod
-    def expect(child: pexpect.spawn[str], printed: str) -> None:
-        for line in printed.splitlines():
-            shown = r"\s+".join(re.sub(r"\d+", r"\\d+", re.escape(word)) for word in line.split())
-            child.expect(rf"\s*{shown}\s*\r\n", timeout=10)
+    Reader("README.md", run_dirs.base, (haconiwa, hacopy), NOT_RUN).read()
