@@ -38,7 +38,9 @@ def test_one_that_is_gone_is_not_waited_for(box: Box, tmp_path: Path) -> None:
 
 
 @pytest.mark.layouts
-def test_a_delegated_group_holds_the_containers(box: Box) -> None:
+@pytest.mark.parametrize("settings", ["", 'config.cgroup["pids.max"] = 50', 'config.cgroup["memory.max"] = "64M"'])
+def test_a_delegated_group_holds_the_containers(box: Box, settings: str) -> None:
+    box.write(settings)
     if not (mounts := cgroup2_mounts()):
         pytest.skip("no cgroup v2 hierarchy is mounted")
     service = Path(mounts[0], f"haconiwa-test-service-{os.getpid()}")

@@ -46,14 +46,27 @@ def _enable(folder: str, controller: str) -> None:
 
 
 def _enable_in(folder: str, controller: str) -> None:
+    """Enable a controller below a group, which may not have processes then.
+
+    The kernel says so of most controllers; pids and cpu make the group a threaded one instead, below which no group is
+    of any use.
+    """
     for _ in range(_MOST_MOVES):
         try:
-            write_group_file(f"{folder}/cgroup.subtree_control", f"+{controller}")
-            return
+            if not _has_processes(folder):
+                write_group_file(f"{folder}/cgroup.subtree_control", f"+{controller}")
+                return
         except OSError as error:
-            if error.errno != errno.EBUSY or not _empty(folder):
+            if error.errno != errno.EBUSY:
                 raise
+        if not _empty(folder):
+            break
     write_group_file(f"{folder}/cgroup.subtree_control", f"+{controller}")
+
+
+def _has_processes(folder: str) -> bool:
+    """Whether a group has any and is not the root of all, which may."""
+    return os.path.exists(f"{folder}/cgroup.type") and bool(read_group_file(f"{folder}/cgroup.procs").strip())
 
 
 def _empty(folder: str) -> bool:
