@@ -42,8 +42,14 @@ def _lacks(word: str) -> None:
     pytest.skip(f'lacks "{word}"')
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what every layout of cgroups has to run: the tests of the wrappers, and the proofs of settings."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what every layout of cgroups has to run: the tests of the wrappers, and the proofs of settings.
+
+    What takes many minutes is left out unless it is asked for.
+    """
+    if "soak" not in config.getoption("markexpr"):
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("soak")])
+        items[:] = [item for item in items if not item.get_closest_marker("soak")]
     here = settings.layout()
     for item in items:
         proof = settings.proved_by(item) and here in settings.layouts_of(item)

@@ -231,7 +231,8 @@ def unexpected(what: str, error: Exception, subject: str = "") -> HaconiwaError:
         return HostError(what, why=describe_errno(_errno.ENOMEM), subject=subject)
     if isinstance(error, OSError) and error.errno in _SCARCE:
         place = f'"{os.fsdecode(error.filename)}": ' if isinstance(error.filename, (str, bytes)) else ""
-        return HostError(what, why=f"{place}{describe_errno(error.errno)}", subject=subject)
+        hint = "raise the limit of open files: ulimit -n" if error.errno == _errno.EMFILE else ""
+        return HostError(what, why=f"{place}{describe_errno(error.errno)}", hint=hint, subject=subject)
     return InternalError("internal error", why=f"{type(error).__name__}: {error}", subject=subject)
 
 

@@ -22,6 +22,7 @@ PROGRAMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "dnsmasq": ("dnsmasq", ("dnsmasq-base",)),
     "dot": ("dot", ("graphviz",)),
     "debootstrap": ("debootstrap", ("debootstrap",)),
+    "faketime": ("faketime", ("faketime",)),
     "gcc": ("gcc", ("gcc", "libc6-dev")),
     "git": ("git", ("git",)),
     "ip": ("ip", ("iproute2",)),
@@ -48,7 +49,7 @@ PROGRAMS: dict[str, tuple[str, tuple[str, ...]]] = {
 
 HOST_WORDS = frozenset({
     "apparmor", "binfmt_misc", "btrfs", "cgroup1", "cgroup2", "cgroup_bpf", "idmapped_tmpfs", "landlock",
-    "landlock_ports", "sys_resource", "xfs",
+    "landlock_ports", "sys_resource", "systemd", "xfs",
 })  # fmt: skip
 """Words for what no package can bring: a test that lacks one is skipped even where nothing else may be."""
 
@@ -141,6 +142,7 @@ FEATURES: dict[str, Callable[[], bool]] = {
     "landlock": lambda: _landlock_version() > 0,
     "landlock_ports": lambda: _landlock_version() >= 4,
     "sys_resource": lambda: _has_capability(24),
+    "systemd": lambda: os.path.isdir("/run/systemd/system"),  # as sd_booted(3)
 }
 """Words that stand for a right or a feature of the kernel: a probe that is true where it is there."""
 

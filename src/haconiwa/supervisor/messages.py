@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import sys
 
-from haconiwa.errors import HaconiwaError, HostError, InternalError, describe_errno
+from haconiwa.errors import HaconiwaError, unexpected
 from haconiwa.host.descriptors import write_all
 
 TYPE_CHECKING = False
@@ -74,8 +72,4 @@ def as_failure(error: Exception, subject: str, *, debug: bool = False) -> Haconi
     if isinstance(error, HaconiwaError):
         error.subject = error.subject or subject
         return error
-    if isinstance(error, OSError) and error.errno:
-        path = f'"{os.fsdecode(error.filename)}": ' if isinstance(error.filename, (str, bytes)) else ""
-        hint = "raise the limit of open files: ulimit -n" if error.errno == errno.EMFILE else ""
-        return HostError("cannot go on", why=f"{path}{describe_errno(error.errno)}", hint=hint, subject=subject)
-    return InternalError("internal error", why=f"{type(error).__name__}: {error}", subject=subject)
+    return unexpected("cannot go on", error, subject)

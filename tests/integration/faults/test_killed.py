@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import select
 import signal
 import subprocess
@@ -11,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.box import Box, Watched, wait_until
+from tests.integration.box import Box, Watched
 
 pytestmark = pytest.mark.requires("root", "busybox")
 
-MOMENTS = 50
+MOMENTS = 100
+"""In the foreground and as many in the background, so 200 for each process."""
 POINTS = (
     "before_fork", "after_network_created", "immediately_after_fork_on_parent", "before_start_wait",
     "teardown_container",
@@ -57,24 +57,38 @@ def children(pid: int) -> list[int]:
     return []
 
 
+def descendant(process: Watched, generation: int) -> int:
+    """A child of a process, or a child of that; 0 when the process has ended before there was one."""
+    found = process.pid
+    for _ in range(generation):
+        parent, found = found, 0
+        while not found and not process.ended(0):
+            found = next(iter(children(parent)), 0)
+    return found
+
+
 @pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("options", [(), ("-D",)], ids=["foreground", "daemon"])
 @pytest.mark.parametrize("victim", ["barn", "supervisor"])
-def test_killed_at_any_moment(box: Box, victim: str) -> None:
+def test_killed_at_any_moment(box: Box, victim: str, options: tuple[str, ...]) -> None:
+    generation = len(options) + (victim == "supervisor")
+    length_s = 0.06 if generation == 0 else 0.03  # of a start, from the beginning of that process on
+    argv = [box.haconiwa.path, "start", *options, "--quiet", str(box.file), "--", "sleep", "1000"]
     for moment in range(MOMENTS):
         box.write()
-        argv = [box.haconiwa.path, "start", "--quiet", str(box.file), "--", "sleep", "1000"]
         with subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             env=box.haconiwa.environ(),
         ) as process:  # fmt: skip
-            barn = Watched(process.pid)
-            select.select([barn.fd], [], [], moment * 0.002)
-            if victim == "supervisor":
-                wait_until(lambda: children(process.pid), "a supervisor")
-                os.kill(children(process.pid)[0], signal.SIGKILL)
-            else:
-                barn.kill()
-            assert barn.ended()
-            barn.close()
+            caller = Watched(process.pid)
+            if pid := descendant(caller, generation):
+                watched = Watched(pid)
+                select.select([watched.fd], [], [], length_s * moment / MOMENTS)
+                watched.kill()
+                assert watched.ended()
+                watched.close()
+            assert caller.ended()
+            caller.close()
             process.communicate()  # until nobody is left who could write
         starts_again(box)
