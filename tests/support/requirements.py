@@ -41,6 +41,7 @@ PROGRAMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "skopeo": ("skopeo", ("skopeo",)),
     "strace": ("strace", ("strace",)),
     "systemd-analyze": ("systemd-analyze", ("systemd",)),
+    "uidmap": ("newuidmap", ("uidmap",)),
     "uml": ("linux.uml", ("user-mode-linux",)),
     "xz": ("xz", ("xz-utils",)),
     "zstd": ("zstd", ("zstd",)),

@@ -74,6 +74,18 @@ def hierarchies() -> tuple[Hierarchy, ...]:
         return tuple(_based(hierarchy) for hierarchy in parse_hierarchies(file.read()) if _is_visible(hierarchy))
 
 
+def writable(found: tuple[Hierarchy, ...]) -> tuple[Hierarchy, ...]:
+    """Those in which the caller may make groups, and move its processes there from where they are.
+
+    An ordinary user has such a group where a service manager has delegated one, to user@UID.service or a scope in it.
+    """
+    return tuple(
+        hierarchy
+        for hierarchy in found
+        if all(os.access(path, os.W_OK) for path in (hierarchy.base, f"{hierarchy.base}/cgroup.procs"))
+    )
+
+
 def cgroup_layout(found: tuple[Hierarchy, ...]) -> str:
     """Which of the layouts it is: none, v1, v2 or hybrid."""
     versions = {hierarchy.version for hierarchy in found}

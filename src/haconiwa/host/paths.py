@@ -1,13 +1,82 @@
-"""Where things are kept on this machine. ``HACONIWA_*`` environment variables override each, for tests."""
+"""Where things are kept on this machine. ``HACONIWA_*`` environment variables override each, for tests.
+
+An ordinary user has all of it for itself, in the folders of the XDG base directory specification.
+"""
 
 from __future__ import annotations
 
 import os
+import stat
+
+from haconiwa.errors import HostError, describe_errno
+
+_SET_UP = 'log in anew, run "loginctl enable-linger", or set XDG_RUNTIME_DIR to a folder of yours with mode 0700'
 
 
 def run_dir() -> str:
-    """Folder of the state of running containers, one folder each: /run/haconiwa."""
-    return os.environ.get("HACONIWA_RUN_DIR", "/run/haconiwa")
+    """Folder of the state of running containers, one folder each: /run/haconiwa, or $XDG_RUNTIME_DIR/haconiwa.
+
+    Raises:
+        HostError: An ordinary user has no folder for this that is safe.
+    """
+    if given := os.environ.get("HACONIWA_RUN_DIR"):
+        return given
+    if os.geteuid() == 0:
+        return "/run/haconiwa"
+    folder = _runtime_folder()
+    _require_private(folder)
+    return f"{folder}/haconiwa"
+
+
+def _runtime_folder() -> str:
+    return os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}"
+
+
+def _require_private(folder: str) -> None:
+    """Whoever could write there could tell us to end any process of ours, or take the place of a supervisor."""
+    why = ""
+    try:
+        status = os.stat(folder, follow_symlinks=False)
+    except OSError as error:
+        why = describe_errno(error.errno or 0)
+    else:
+        if not stat.S_ISDIR(status.st_mode) or not folder.startswith("/"):
+            why = "it is no directory with an absolute path"
+        elif status.st_uid != os.geteuid():
+            why = f"it belongs to user {status.st_uid}"
+        elif stat.S_IMODE(status.st_mode) != 0o700:
+            why = f"others can look into it (mode {stat.S_IMODE(status.st_mode):04o})"
+    if why:
+        what = f'user {os.geteuid()} cannot keep the state of containers in "{folder}"'
+        raise HostError(what, why=why, hint=_SET_UP)
+
+
+def _folder(variable: str, system: str, xdg_variable: str, default: str) -> str:
+    """The folder that a variable names, or root's, or an ordinary user's own.
+
+    Raises:
+        HostError: An ordinary user's would be somebody else's, or nothing says where it is.
+    """
+    if given := os.environ.get(variable):
+        return given
+    if os.geteuid() == 0:
+        return system
+    above = os.environ.get(xdg_variable, "")
+    if not above.startswith("/"):  # to be ignored, says the specification
+        home = os.environ.get("HOME", "")
+        if not home.startswith("/"):
+            what = f"cannot tell where the folder of {variable} is"
+            raise HostError(what, why="HOME is not set", hint=f"set it, or {xdg_variable}")
+        above = f"{home}/{default}"
+    folder = f"{above}/haconiwa"
+    try:
+        status = os.stat(folder)
+    except OSError:
+        return folder  # made by whoever needs it, or the reason why not is said then
+    if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        why = f"it belongs to user {status.st_uid}, or others can write to it"
+        raise HostError(f'user {os.geteuid()} cannot use "{folder}"', why=why, hint=f"unset {xdg_variable}")
+    return folder
 
 
 def network_dir() -> str:
@@ -16,13 +85,13 @@ def network_dir() -> str:
 
 
 def lib_dir() -> str:
-    """Folder below which root file systems are made by default: /var/lib/haconiwa."""
-    return os.environ.get("HACONIWA_LIB_DIR", "/var/lib/haconiwa")
+    """Folder below which root file systems are made by default: /var/lib/haconiwa, or $XDG_DATA_HOME/haconiwa."""
+    return _folder("HACONIWA_LIB_DIR", "/var/lib/haconiwa", "XDG_DATA_HOME", ".local/share")
 
 
 def log_dir() -> str:
-    """Folder of the logs of daemon containers and their supervisors: /var/log/haconiwa."""
-    return os.environ.get("HACONIWA_LOG_DIR", "/var/log/haconiwa")
+    """Folder of the logs of daemon containers and their supervisors: /var/log/haconiwa, or $XDG_STATE_HOME/haconiwa."""
+    return _folder("HACONIWA_LOG_DIR", "/var/log/haconiwa", "XDG_STATE_HOME", ".local/state")
 
 
 def log_file(name: str) -> str:
@@ -41,8 +110,8 @@ def events_file() -> str:
 
 
 def cache_dir() -> str:
-    """Folder of what can be made again: /var/cache/haconiwa."""
-    return os.environ.get("HACONIWA_CACHE_DIR", "/var/cache/haconiwa")
+    """Folder of what can be made again: /var/cache/haconiwa, or $XDG_CACHE_HOME/haconiwa."""
+    return _folder("HACONIWA_CACHE_DIR", "/var/cache/haconiwa", "XDG_CACHE_HOME", ".cache")
 
 
 def global_config() -> str:
@@ -51,8 +120,23 @@ def global_config() -> str:
 
 
 def default_pid_file(name: str) -> str:
-    """Where a container's supervisor writes its pid unless told otherwise: /run/haconiwa-NAME.pid."""
-    return os.path.join(os.path.dirname(run_dir()), f"haconiwa-{name}.pid")
+    """Where a container's supervisor writes its pid unless told otherwise: /run/haconiwa-NAME.pid.
+
+    Of an ordinary user it is below $XDG_RUNTIME_DIR, which need not be there to look at a haco file.
+    """
+    given = os.environ.get("HACONIWA_RUN_DIR")
+    folder = os.path.dirname(given) if given else _runtime_folder() if os.geteuid() else "/run"
+    return os.path.join(folder, f"haconiwa-{name}.pid")
+
+
+def own_folders() -> dict[str, str]:
+    """The caller's folders by their variables, for the environment of a process that becomes somebody else."""
+    return {
+        "HACONIWA_RUN_DIR": run_dir(),
+        "HACONIWA_LIB_DIR": lib_dir(),
+        "HACONIWA_LOG_DIR": log_dir(),
+        "HACONIWA_CACHE_DIR": cache_dir(),
+    }
 
 
 def journal_socket() -> str:

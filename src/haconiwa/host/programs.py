@@ -62,7 +62,8 @@ def program_environment(extra: Mapping[str, str] | None = None) -> dict[str, str
 
 
 def _fixed_environment() -> dict[str, str]:
-    home = "/root" if os.geteuid() == 0 else os.environ.get("HOME", "/")
+    # Root of a user namespace has the home of the user that it is outside.
+    home = "/root" if os.geteuid() == 0 and os.access("/root", os.W_OK) else os.environ.get("HOME", "/")
     return {"PATH": SAFE_PATH, "HOME": home, "LC_ALL": "C.UTF-8", "SHELL": "/bin/sh"}
 
 

@@ -46,6 +46,15 @@ def _lines(kind: str) -> list[tuple[str, int, int]]:
     return found
 
 
+def has_one_id() -> bool:
+    """Whether this process is in a user namespace that has no ids but one, so that no file can be given away."""
+    for kind in ("uid", "gid"):
+        with open(f"/proc/self/{kind}_map", encoding="ascii") as file:
+            if [line.split()[2] for line in file] == ["1"]:
+                return True
+    return False
+
+
 def own_names(uid: int) -> frozenset[str]:
     """How the lines of a user may begin: its number and its names. Root may also use those of a user "haconiwa".
 

@@ -1,4 +1,4 @@
-"""Small programs of the host's that a start waits for: ip, nft, tc. One process each, fed with all it has to do.
+"""Small programs of the host's that a start waits for: ip, nft, tc, newuidmap. Each is fed with all it has to do.
 
 `host.programs` is for what takes long and whose output is shown; it would cost a start several milliseconds to load.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 _FOLDERS = ("/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin")
-_PACKAGES = {"ip": "iproute2", "tc": "iproute2", "nft": "nftables"}
+_PACKAGES = {"ip": "iproute2", "tc": "iproute2", "nft": "nftables", "newuidmap": "uidmap", "newgidmap": "uidmap"}
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 _OUTPUT_MAX = 1 << 20
 
