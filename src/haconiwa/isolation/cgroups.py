@@ -14,7 +14,7 @@ from __future__ import annotations
 import errno
 import os
 
-from haconiwa.errors import ContainerError
+from haconiwa.errors import ConfigError, ContainerError, Problem
 from haconiwa.isolation import device_rules
 from haconiwa.isolation.groups import is_populated, remove_groups
 from haconiwa.isolation.step import CHILD, SUPERVISOR, Site, Step
@@ -134,6 +134,26 @@ class JoinCgroup(Step):
             os.write(fd, b"0")
 
 
+_NOT_YOURS = "no cgroup here is yours"
+_HOW_TO = "with systemd one comes by: systemd-run --user --scope -p Delegate=yes haconiwa start …"
+
+
+class TellWithoutGroup(Step):
+    """Say that no group can be made: what is inside is then found by its pid namespace."""
+
+    def __init__(self) -> None:
+        super().__init__(SUPERVISOR)
+
+    def describe(self) -> str:
+        return "go on without a cgroup"
+
+    def warning(self) -> str:
+        return f"{_NOT_YOURS}, so the container has none; {_HOW_TO}"
+
+    def execute(self, site: Site) -> None:
+        pass
+
+
 def group_name(spec: ContainerSpec) -> str:
     """The name of a container's groups."""
     return (spec.cgroup.name if spec.cgroup else "") or spec.name
@@ -145,6 +165,8 @@ def plan(spec: ContainerSpec, hierarchies: tuple[Hierarchy, ...]) -> list[Step]:
     Raises:
         ConfigError: The host cannot limit what the haco file asks for.
     """
+    if spec.unprivileged and not hierarchies:
+        return _without_group(spec)
     tracking = tracking_hierarchy(hierarchies)
     needed: dict[Hierarchy, set[str]] = {tracking: set()} if tracking else {}
     if any(mount.kind == "cgroup" for mount in spec.mounts):
@@ -167,6 +189,20 @@ def plan(spec: ContainerSpec, hierarchies: tuple[Hierarchy, ...]) -> list[Step]:
     if any(hierarchy.version == 1 for hierarchy in needed):
         steps.append(JoinCgroup())
     return steps
+
+
+def _without_group(spec: ContainerSpec) -> list[Step]:
+    """The start of an ordinary user who has no group.
+
+    Raises:
+        ConfigError: With everything that only a group can do.
+    """
+    asked = [(setting.named(), setting.where) for setting in (spec.cgroup.settings if spec.cgroup else ())]
+    asked += [("add_cgroup_hook", hook.where) for hook in spec.cgroup_hooks]
+    asked += [('mount_independent("cgroup")', mount.where) for mount in spec.mounts if mount.kind == "cgroup"]
+    if asked:
+        raise ConfigError([Problem(f"{name}: {_NOT_YOURS}", where, _HOW_TO) for name, where in asked])
+    return [TellWithoutGroup()]
 
 
 def planned_paths(steps: list[Step]) -> tuple[str, ...]:

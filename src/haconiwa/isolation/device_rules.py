@@ -197,7 +197,16 @@ def plan(
         name: Of its groups.
         hierarchies: The host's.
         needed: Gets the hierarchy in which a group is needed.
+
+    Raises:
+        ConfigError: An ordinary user asks for rules: it makes no nodes, and may use those of the host that it may use.
     """
+    if spec.unprivileged:
+        if asked := _asked(spec):
+            what = f"{asked[0][0].named()}: only root may restrict devices"
+            hint = "a user namespace makes no nodes, and binds those of the host that add_device names"
+            raise ConfigError(Problem(what, asked[0][0].where, hint))
+        return []
     rules = device_rules(spec)
     if rules is None:
         return []

@@ -119,7 +119,12 @@ def plan(mount: MountSpec, spec: ContainerSpec) -> list[Step]:
     """The step for "devtmpfs"."""
     if mount.host:
         return [MountHostDev(mount)]
-    return [MountPrivateDev(mount, spec.devices, binds_nodes="user" in spec.namespaces)]
+    return [MountPrivateDev(mount, spec.devices, binds_nodes=_binds_nodes(spec))]
+
+
+def _binds_nodes(spec: ContainerSpec) -> bool:
+    """Whether no node can be made."""
+    return "user" in spec.namespaces or spec.unprivileged
 
 
 def binds(spec: ContainerSpec) -> list[MountSpec]:
@@ -130,7 +135,7 @@ def binds(spec: ContainerSpec) -> list[MountSpec]:
     dev = next((mount for mount in spec.mounts if mount.kind == "devtmpfs"), None)
     if dev is not None and dev.host:
         return []
-    made = dev is not None and "user" not in spec.namespaces
+    made = dev is not None and not _binds_nodes(spec)
     return [
         MountSpec(
             kind="bind",

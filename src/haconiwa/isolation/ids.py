@@ -92,17 +92,26 @@ def _content(root_fd: int, path: str) -> bytes:
 
 
 class SetIds(Step):
-    """Change groups, group and user, keeping the capabilities until they are set, and read the ids back."""
+    """Change groups, group and user, keeping the capabilities until they are set, and read the ids back.
 
-    def __init__(self, user: UserSpec) -> None:
+    Args:
+        user: Whom the haco file names.
+        keeps_groups: The supplementary groups cannot be changed.
+    """
+
+    __slots__ = ("keeps_groups",)
+
+    def __init__(self, user: UserSpec, *, keeps_groups: bool) -> None:
         super().__init__(INSIDE, user.where)
+        self.keeps_groups = keeps_groups
 
     def describe(self) -> str:
         return "set the user and group ids"
 
     def execute(self, site: Site) -> None:
         set_keepcaps(True)
-        os.setgroups(list(site.groups))
+        if not self.keeps_groups:
+            os.setgroups(list(site.groups))
         os.setresgid(site.gid, site.gid, site.gid)
         os.setresuid(site.uid, site.uid, site.uid)
         if os.getresuid() != (site.uid,) * 3 or os.getresgid() != (site.gid,) * 3:
@@ -119,4 +128,4 @@ def plan_lookup(spec: ContainerSpec) -> list[Step]:
 
 def plan(spec: ContainerSpec) -> list[Step]:
     """The step inside."""
-    return [SetIds(spec.user)]
+    return [SetIds(spec.user, keeps_groups=spec.keeps_groups)]

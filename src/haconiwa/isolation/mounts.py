@@ -39,6 +39,12 @@ _FILESYSTEMS = {
 }
 _OF_NAMESPACES = frozenset("proc sysfs tmpfs ramfs devpts mqueue cgroup cgroup2 binfmt_misc".split())
 """File systems that depend on the namespaces they are made in; all others depend on the host's paths and devices."""
+_LOCKED = {
+    errno.EPERM: "only root may take away what the host's mount has, such as ro, nosuid, nodev and noexec",
+    errno.EINVAL: "only root may leave out what is mounted below it: recursive=False",
+}
+"""What the kernel keeps an ordinary user from, whose mount namespace has less rights than the host's."""
+
 _TTY_GROUP = 5  # the group that owns terminals on every distribution
 
 
@@ -74,7 +80,7 @@ class OpenSource(Step):
 
     __slots__ = ("key", "mount")
 
-    def __init__(self, key: str, mount: MountSpec, place: str = SUPERVISOR) -> None:
+    def __init__(self, key: str, mount: MountSpec, place: str) -> None:
         super().__init__(place, mount.where)
         self.key = key
         self.mount = mount
@@ -108,6 +114,8 @@ class OpenSource(Step):
         missing = "create it, or pass optional=True to add_mount_point"
         if self.mount.destination == "/proc/cpuinfo":
             missing = "is lxcfs running, and mounted there?"
+        if self.place == CHILD and number in _LOCKED:
+            return _LOCKED[number]
         return {
             errno.ENOENT: missing,
             errno.EMFILE: "each mount takes a descriptor until it is attached: raise the limit with ulimit -n",
@@ -190,8 +198,8 @@ class MakeFilesystem(MountFilesystem):
 
     __slots__ = ("key",)
 
-    def __init__(self, key: str, mount: MountSpec) -> None:
-        super().__init__(mount, place=SUPERVISOR)
+    def __init__(self, key: str, mount: MountSpec, place: str) -> None:
+        super().__init__(mount, place=place)
         self.key = key
 
     def execute(self, site: Site) -> None:
@@ -281,6 +289,8 @@ def _key(number: int) -> str:
 def plan_opening(spec: ContainerSpec) -> list[Step]:
     """The supervisor's steps: every bind source is opened, and every file system of the host's made, on its side.
 
+    An ordinary user's child does it, in its own mount namespace, before it takes on other ids.
+
     Raises:
         ConfigError: A bind mount has an option that only a file system could understand.
     """
@@ -293,11 +303,14 @@ def plan_opening(spec: ContainerSpec) -> list[Step]:
     if problems:
         raise ConfigError(problems)
     steps: list[OpenSource | MakeFilesystem] = []
+    place = CHILD if spec.unprivileged else SUPERVISOR
     for number, mount in enumerate(_in_order(spec)):
         if mount.kind == "bind":
-            steps.append(OpenSource(_key(number), mount))
+            steps.append(OpenSource(_key(number), mount, place))
         elif mount.fstype not in _OF_NAMESPACES:
-            steps.append(MakeFilesystem(_key(number), mount))
+            steps.append(MakeFilesystem(_key(number), mount, place))
+    if spec.unprivileged:
+        return [*steps]
     keys = [step.key for step in steps] + (["rootfs"] if spec.rootfs else [])
     return [*steps, LetGo(keys)] if keys else []
 
@@ -340,6 +353,6 @@ def _plan_one(mount: MountSpec, spec: ContainerSpec, hierarchies: tuple[Hierarch
 
 def _maps_group(spec: ContainerSpec, gid: int) -> bool:
     """Whether a group id means something inside."""
-    if "user" not in spec.namespaces:
+    if "user" not in spec.namespaces and not spec.unprivileged:
         return True
     return any(m.container_id <= gid < m.container_id + m.size for m in spec.gid_mappings)

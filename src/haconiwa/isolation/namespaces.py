@@ -15,7 +15,7 @@ from haconiwa.errors import ContainerError
 from haconiwa.isolation.step import BIRTH, CHILD, PARENT, SUPERVISOR, Site, Step
 from haconiwa.kernel.files import NSFS_MAGIC, fstatfs
 from haconiwa.kernel.namespaces import CLONE, namespace_type, setns, unshare
-from haconiwa.kernel.process import clone3
+from haconiwa.kernel.process import clone3, set_dumpable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,10 +44,11 @@ MAPS_WRITTEN = b"M"
 class CloneProcess(Step):
     """Make the container's process, born in its group of the v2 hierarchy. Both processes return from `execute`."""
 
-    __slots__ = ("enters_pid", "names")
+    __slots__ = ("enters_pid", "names", "unprivileged")
 
     def __init__(self, spec: ContainerSpec) -> None:
         super().__init__(BIRTH)
+        self.unprivileged = spec.unprivileged
         later = {"cgroup", "time"} if spec.time_offsets else {"cgroup"}
         self.names = tuple(name for name in spec.namespaces if name not in later)
         self.enters_pid = any(joined.type == "pid" for joined in spec.joined_namespaces)
@@ -68,7 +69,11 @@ class CloneProcess(Step):
 
     def hint(self, number: int) -> str:
         if number == errno.EPERM:
-            return "run it as root"
+            return "haconiwa check --host says how users may make them" if self.unprivileged else "run it as root"
+        if number == errno.EACCES and self.unprivileged:
+            return "its cgroup can be joined only from one below the same delegated group: systemd-run --user --scope …"
+        if number == errno.ENOSPC and self.unprivileged:
+            return "the limits are in /proc/sys/user/max_*_namespaces"
         if number == errno.ENOMEM and self.enters_pid:
             return "the first process of the pid namespace has ended, so nothing can be started in it any more"
         return ""
@@ -182,7 +187,11 @@ def format_maps(mappings: tuple[IdMapping, ...]) -> str:
 
 
 class AwaitIdMaps(Step):
-    """Wait until the supervisor has written the maps of the new user namespace."""
+    """Wait until the supervisor has written the maps of the new user namespace.
+
+    An ordinary user may write them, and its programs, while the process is one that it could trace. So this process
+    hides only then; before, nothing can look at it that could not look at the supervisor.
+    """
 
     def __init__(self) -> None:
         super().__init__(CHILD)
@@ -193,21 +202,29 @@ class AwaitIdMaps(Step):
     def execute(self, site: Site) -> None:
         if os.read(site.channel_fd, 16) != MAPS_WRITTEN:
             raise OSError(errno.EPIPE, os.strerror(errno.EPIPE))
+        set_dumpable(False)
 
 
 class BecomeMappedRoot(Step):
     """Take on id 0 of the user namespace; the ids from outside mean nothing in it."""
 
-    def __init__(self) -> None:
+    __slots__ = ("keeps_groups",)
+
+    def __init__(self, *, keeps_groups: bool) -> None:
         super().__init__(CHILD)
+        self.keeps_groups = keeps_groups
 
     def describe(self) -> str:
         return "become root of the user namespace"
 
     def execute(self, site: Site) -> None:
-        os.setgroups([])
+        if not self.keeps_groups:
+            os.setgroups([])
         os.setresgid(0, 0, 0)
         os.setresuid(0, 0, 0)
+
+    def hint(self, number: int) -> str:
+        return "both maps must have the id 0 inside" if number == errno.EINVAL else ""
 
 
 class UnshareCgroupNamespace(Step):
@@ -243,18 +260,30 @@ def plan_maps(spec: ContainerSpec) -> list[Step]:
         steps += persistence.plan(spec)
     if any(joined.type == "pid" for joined in spec.joined_namespaces):
         steps.append(LeavePidNamespace())
-    if "user" in spec.namespaces:
+    if "user" in spec.namespaces and spec.unprivileged:
+        from haconiwa.isolation.own_maps import WriteOwnIdMaps
+
+        steps.append(WriteOwnIdMaps(spec.uid_mappings, spec.gid_mappings))
+    elif "user" in spec.namespaces:
         steps.append(WriteIdMaps(spec.uid_mappings, spec.gid_mappings))
     return steps
 
 
 def plan_entering(spec: ContainerSpec) -> list[Step]:
-    """The child's first steps. The user namespace is entered last: before, root may enter any other."""
+    """The child's first steps. The user namespace is entered last: before, root may enter any other.
+
+    Until it takes on other ids the child may open what the caller may open: that is when an ordinary user's opens.
+    """
     by_type = sorted(spec.joined_namespaces, key=lambda joined: joined.type == "user")
     steps: list[Step] = [EnterNamespace(joined) for joined in by_type if joined.type != "pid"]
     if "user" in spec.namespaces:
-        steps += [AwaitIdMaps(), BecomeMappedRoot()]
+        steps.append(AwaitIdMaps())
     return steps
+
+
+def plan_becoming(spec: ContainerSpec) -> list[Step]:
+    """The child's step once nothing more is to be opened with the ids of whoever starts it."""
+    return [BecomeMappedRoot(keeps_groups=spec.keeps_groups)] if "user" in spec.namespaces else []
 
 
 def plan_cgroup(spec: ContainerSpec) -> list[Step]:

@@ -33,7 +33,7 @@ class SetOomScoreAdj(Step):
 
     def hint(self, number: int) -> str:
         if number in (errno.EACCES, errno.EPERM):
-            return "a value below the caller's own takes CAP_SYS_RESOURCE, which root has not got here"
+            return "a value below the caller's own takes CAP_SYS_RESOURCE, which the caller has not got here"
         return ""
 
 

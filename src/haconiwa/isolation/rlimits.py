@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 
 from haconiwa.isolation.step import INSIDE, SUPERVISOR, Site, Step
 from haconiwa.kernel.rlimits import RLIM_INFINITY, RLIMIT, getrlimit, setrlimit
@@ -33,6 +34,8 @@ class RaiseRlimit(Step):
         if number != errno.EPERM:
             return ""
         hard = getrlimit(RLIMIT[self.limit.name])[1]
+        if os.geteuid() != 0:
+            return f"user {os.geteuid()} may ask for {hard} at most: only root raises a hard limit"
         if self.limit.name == "NOFILE":
             return f"root may ask for {hard} at most here: raising it takes CAP_SYS_RESOURCE, and fs.nr_open bounds it"
         return f"root may ask for {hard} at most here: raising it takes CAP_SYS_RESOURCE"

@@ -25,8 +25,8 @@ class OpenRootfs(Step):
 
     __slots__ = ("rootfs",)
 
-    def __init__(self, rootfs: RootfsSpec) -> None:
-        super().__init__(SUPERVISOR, rootfs.where)
+    def __init__(self, rootfs: RootfsSpec, place: str = SUPERVISOR) -> None:
+        super().__init__(place, rootfs.where)
         self.rootfs = rootfs
 
     def describe(self) -> str:
@@ -165,12 +165,12 @@ class ChangeDirectory(Step):
 
 
 def plan_opening(spec: ContainerSpec) -> list[Step]:
-    """The step on the host's side."""
+    """The step on the host's side, or an ordinary user's child's."""
     if spec.rootfs and spec.rootfs.overlay:
         from haconiwa.isolation import overlay
 
         return [*overlay.plan_opening(spec, spec.rootfs)]
-    return [OpenRootfs(spec.rootfs)] if spec.rootfs else []
+    return [OpenRootfs(spec.rootfs, CHILD if spec.unprivileged else SUPERVISOR)] if spec.rootfs else []
 
 
 def plan_attaching(spec: ContainerSpec) -> list[Step]:

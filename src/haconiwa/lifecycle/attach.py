@@ -13,15 +13,16 @@ import os
 from haconiwa.errors import ContainerError
 from haconiwa.isolation import capabilities, ids, process, rlimits, rootfs, terminal
 from haconiwa.isolation.cgroups import JoinCgroup
-from haconiwa.isolation.groups import member_pids
 from haconiwa.isolation.namespaces import FLAGS, BecomeMappedRoot, CloneProcess, LeavePidNamespace
 from haconiwa.isolation.seccomp import filters
 from haconiwa.isolation.step import INSIDE, PARENT, SUPERVISOR, Site, Step
 from haconiwa.kernel.capabilities import full_mask, to_names
 from haconiwa.kernel.namespaces import CLONE, setns
+from haconiwa.kernel.process import set_dumpable
 from haconiwa.lifecycle.confine import plan_confinement, plan_label
 from haconiwa.lifecycle.identity import identify, open_pidfd
 from haconiwa.lifecycle.imports import KeepTimeZone, RefuseImports
+from haconiwa.lifecycle.members import container_pids
 from haconiwa.lifecycle.program import ExecuteProgram, FindProgram, HandOver
 from haconiwa.spec.model import CapabilitiesSpec, ContainerSpec, RlimitSpec, UserSpec
 from haconiwa.spec.record import Record, replace
@@ -91,7 +92,7 @@ class OpenTarget(Step):
             target = identify(self.pid)
         except (OSError, ValueError):
             target = None
-        if target is None or not any(self.pid in member_pids(path) for path in self.state.cgroups):
+        if target is None or self.pid not in container_pids(self.state):
             raise ContainerError(f"has no process {self.pid}", subject=self.state.name)
         return open_pidfd(target)
 
@@ -127,6 +128,25 @@ class JoinPidNamespace(Step):
 
     def execute(self, site: Site) -> None:
         setns(site.trees["target"], CLONE.NEWPID)
+
+
+class JoinUserNamespace(Step):
+    """An ordinary user's way: enter the user namespace, and let the next child be born in the pid namespace.
+
+    There is no way back, so the process does nothing afterwards but wait for the child. What is in the container must
+    look at neither: both have the host's root, and the child until it has entered the rest. So this process hides
+    before, and the child is born hidden; it takes a right outside of the container's user namespace to see them.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(SUPERVISOR)
+
+    def describe(self) -> str:
+        return "enter the container's user and pid namespaces"
+
+    def execute(self, site: Site) -> None:
+        set_dumpable(False)
+        setns(site.trees["target"], CLONE.NEWUSER | CLONE.NEWPID)
 
 
 class VisitMountNamespace(Step):
@@ -230,13 +250,16 @@ def plan_attach(state: State, request: AttachRequest) -> tuple[ContainerSpec, li
         # With a user namespace the container has no power over a process that is still outside of it.
         steps += [VisitMountNamespace(), LeaveMountNamespace()]
         others = tuple(name for name in others if name != "mount")
-    if "pid" in unshared:
+    if spec.unprivileged:
+        steps.append(JoinUserNamespace())
+        others = tuple(name for name in others if name != "user")
+    elif "pid" in unshared:
         steps += [JoinPidNamespace(), LeavePidNamespace()]
     steps += [CloneProcess(spec), *process.plan_child(), *_joining_groups(state), RefuseImports()]
     if others:
         steps.append(JoinNamespaces(others))
-    if "user" in others:
-        steps.append(BecomeMappedRoot())
+    if "user" in unshared:
+        steps.append(BecomeMappedRoot(keeps_groups=spec.keeps_groups))
     steps += [EnterRoot(), *terminal.plan(spec), *ids.plan_lookup(spec)]
     steps += [*(step for step in rarer if step.place != SUPERVISOR), *capabilities.plan_bounding(spec), *ids.plan(spec)]
     steps += [*capabilities.plan(spec), *process.plan_last(spec), *rootfs.plan_workdir(spec)]
@@ -265,6 +288,8 @@ def _confinement(config: Mapping[str, Any], request: AttachRequest) -> Container
         rlimits=tuple(RlimitSpec(name=r["name"], soft=r["soft"], hard=r["hard"]) for r in config["rlimits"]),
         capabilities=_capabilities(config["capabilities"], request),
         no_new_privs=config["no_new_privs"],
+        unprivileged=config["unprivileged"],
+        keeps_groups=config["keeps_groups"],
         seccomp=_seccomp(config["seccomp"]),
         **_rarer(config),
         stdio={},

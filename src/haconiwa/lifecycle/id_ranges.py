@@ -1,4 +1,4 @@
-"""A range of subordinate ids for each container that asks for one by ``namespace.map_ids("auto")``.
+"""A range of subordinate ids for each container of root's that asks for one by ``namespace.map_ids("auto")``.
 
 A name keeps its range from start to start, because the files of its root may belong to it. Who has which is one text
 file, changed only under a lock. When all ranges are given out, that of a container that does not run is given away.
@@ -91,19 +91,11 @@ def _with_ranges(barn: BarnSpec, given: dict[str, IdRange]) -> BarnSpec:
         if container.auto_ids:
             own = _range_of(container, given)
             container = replace(  # noqa: PLW2901 - the same container, complete
-                container, uid_mappings=_mappings(own.uid, own.size, os.geteuid()),
-                gid_mappings=_mappings(own.gid, own.size, os.getegid()),
+                container, uid_mappings=(IdMapping(container_id=0, host_id=own.uid, size=own.size),),
+                gid_mappings=(IdMapping(container_id=0, host_id=own.gid, size=own.size),),
             )  # fmt: skip
         containers.append(container)
     return replace(barn, containers=tuple(containers))
-
-
-def _mappings(first: int, size: int, own: int) -> tuple[IdMapping, ...]:
-    """Ids from 0 inside; an ordinary user is root of its container, so that its own files are root's there."""
-    if os.geteuid() == 0:
-        return (IdMapping(container_id=0, host_id=first, size=size),)
-    rest = (IdMapping(container_id=1, host_id=first, size=size - 1),) if size > 1 else ()
-    return (IdMapping(container_id=0, host_id=own, size=1), *rest)
 
 
 def _range_of(container: ContainerSpec, given: dict[str, IdRange]) -> IdRange:
@@ -132,14 +124,12 @@ def _range_of(container: ContainerSpec, given: dict[str, IdRange]) -> IdRange:
 
 
 def _allowed(kind: str, where: Where | None) -> list[Span]:
-    uid = os.geteuid()
-    ranges = subid_ranges(kind, own_names(uid))
+    ranges = subid_ranges(kind, own_names(0))
     if not ranges:
-        owner = shown_owner(uid)
         raise HostError(
             "cannot find ids for map_ids",
-            why=f'"{subid_file(kind)}" has no range for {"root or haconiwa" if uid == 0 else owner}',
-            hint=f'add the line "{line_to_add(kind, owner)}" to it',
+            why=f'"{subid_file(kind)}" has no range for root or haconiwa',
+            hint=f'add the line "{line_to_add(kind, shown_owner(0))}" to it',
             where=where,
         )
     return ranges

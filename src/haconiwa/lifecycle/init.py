@@ -34,7 +34,8 @@ def run_child(steps: list[Step], site: Site, trace: Callable[[Step], None]) -> N
     try:
         set_pdeathsig(signal.SIGKILL)  # a supervisor that dies meanwhile leaves nothing half made
         gc.disable()  # no finalizer of the supervisor's objects may run here
-        set_dumpable(False)
+        if not (site.spec.unprivileged and "user" in site.spec.namespaces):  # else when the maps are written
+            set_dumpable(False)
         reset_signals()
         RESTORED_AFTER_HOOKS.clear()
         site.report = lambda error: _tell(site, index, error)

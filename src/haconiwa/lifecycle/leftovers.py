@@ -118,6 +118,8 @@ def _empty_groups() -> Iterator[Leftover]:
     known = {path for state in list_states() for path in state.cgroups}
     for hierarchy in hierarchies():
         parent = os.path.dirname(hierarchy.group("any"))
+        if not os.access(parent, os.W_OK):
+            continue  # of other users
         for name in sorted(_listed(parent)):
             path = os.path.join(parent, name)
             if path not in known and not is_supervised(name) and _is_abandoned(path) and not is_populated(path):

@@ -5,6 +5,7 @@ The order is a matter of security and is explained in ``docs/follow-one-start.md
 
 from __future__ import annotations
 
+from haconiwa.host.cgroups import writable
 from haconiwa.host.paths import log_file
 from haconiwa.isolation import (
     capabilities,
@@ -53,6 +54,8 @@ def plan_start(
     Raises:
         ConfigError: Something that only shows when the steps are made.
     """
+    if spec.unprivileged:
+        hierarchies = writable(hierarchies)
     steps = [*_on_the_host(spec, hierarchies), *_in_the_child(spec, hierarchies), *_in_the_new_root(spec)]
     steps += _program(spec, term) if program is None else _function(spec, program)
     if daemon:
@@ -81,8 +84,7 @@ def _on_the_host(spec: ContainerSpec, hierarchies: tuple[Hierarchy, ...]) -> lis
         *cgroups.plan(spec, hierarchies),
         *namespaces.plan_opening(spec),
         *_network(spec)[0],
-        *rootfs.plan_opening(spec),
-        *mounts.plan_opening(spec),
+        *(_opening(spec) if not spec.unprivileged else ()),
         *rlimits.plan_raising(spec),
         namespaces.CloneProcess(spec),
         *namespaces.plan_maps(spec),
@@ -91,11 +93,18 @@ def _on_the_host(spec: ContainerSpec, hierarchies: tuple[Hierarchy, ...]) -> lis
     ]
 
 
+def _opening(spec: ContainerSpec) -> list[Step]:
+    """What opens the root and the sources of mounts: an ordinary user may only in a mount namespace of its own."""
+    return [*rootfs.plan_opening(spec), *mounts.plan_opening(spec)]
+
+
 def _in_the_child(spec: ContainerSpec, hierarchies: tuple[Hierarchy, ...]) -> list[Step]:
     return [
         *process.plan_child(),
         KeepTimeZone(),
         *namespaces.plan_entering(spec),
+        *(_opening(spec) if spec.unprivileged else ()),
+        *namespaces.plan_becoming(spec),
         *namespaces.plan_cgroup(spec),
         *_network(spec)[2],
         *hooks.plan(spec, "after_fork"),

@@ -209,6 +209,8 @@ class ContainerSpec(Record):
         joined_namespaces: Entered by path.
         devices: What `add_device` asks for.
         auto_ids: How many ids of /etc/subuid and /etc/subgid to map; 0 takes the mappings as they are.
+        unprivileged: An ordinary user starts it, whose every right comes from a user namespace.
+        keeps_groups: Nothing in it may change its supplementary groups, because no group but the caller's is mapped.
         lxcfs_root: Host path of a mounted lxcfs, whose files cover those of /proc; None for none.
         network_etc: Host folder whose resolv.conf and hosts are shown in /etc; None for none.
         after: Containers of the same barn that are started before, and stopped after.
@@ -244,6 +246,8 @@ class ContainerSpec(Record):
     uid_mappings: tuple[IdMapping, ...] = ()
     gid_mappings: tuple[IdMapping, ...] = ()
     auto_ids: int = 0
+    unprivileged: bool = False
+    keeps_groups: bool = False
     cgroup: CgroupSpec | None = None
     rlimits: tuple[RlimitSpec, ...] = ()
     capabilities: CapabilitiesSpec = CapabilitiesSpec()

@@ -202,8 +202,8 @@ def test_user_namespace() -> None:
     ]
     assert placed(namespaces.plan_entering(container)) == [
         ("child", "wait for the id maps"),
-        ("child", "become root of the user namespace"),
     ]
+    assert placed(namespaces.plan_becoming(container)) == [("child", "become root of the user namespace")]
 
 
 def test_entered_namespaces_with_the_user_namespace_last() -> None:
