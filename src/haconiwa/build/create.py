@@ -20,12 +20,15 @@ from haconiwa.build.report import Report
 from haconiwa.build.reuse import Reuse
 from haconiwa.build.script import run_script, success_line
 from haconiwa.build.strategies import load_strategy
-from haconiwa.errors import BuildError, ConfigError, HaconiwaError, Problem, describe_errno
+from haconiwa.errors import BuildError, ConfigError, HaconiwaError, HostError, Problem, describe_errno
 from haconiwa.host.layers import drop_base
 from haconiwa.host.subvolumes import make_directory
 from haconiwa.host.tree import mounts_below, remove_tree
 from haconiwa.spec.build import BootstrapSpec, PostprocessSpec
 from haconiwa.spec.model import ContainerSpec, RootfsSpec
+
+_OF_ROOT = ("debootstrap", "lxc")
+"""Strategies whose programs make device nodes and mounts that a user namespace is not allowed."""
 
 _FULL = 1 << 16  # free bytes below which a failure is put down to the disk
 
@@ -44,11 +47,18 @@ def create(spec: ContainerSpec, report: Report, *, force: bool = False, provisio
 
     Raises:
         ConfigError: The haco file does not say what to make, or in a way that cannot work.
-        HostError: A program is missing.
+        HostError: A program is missing, or the strategy takes root.
         BuildError: A command failed, or somebody else is at work on this root. Nothing that looks complete is left;
             what was complete before `force` is gone.
     """
     rootfs, bootstrap = _asked_for(spec)
+    if spec.unprivileged and bootstrap.strategy in _OF_ROOT and not bootstrap.skip:
+        raise HostError(
+            f'the strategy "{bootstrap.strategy}" needs root',
+            hint='root can make an archive of what it makes, with haconiwa archive, for the strategy "tarball"',
+            where=bootstrap.where,
+            subject=spec.name,
+        )
     place = Place(rootfs.path)
     if bootstrap.skip:
         report.step(f"Bootstrap of {spec.name} is skipped")

@@ -196,6 +196,9 @@ def provision_spec(spec: ContainerSpec, step: ProvisionStep) -> ContainerSpec:
         mounts=(*_MOUNTS, *_cache_mounts(spec), *([source_mount(step)] if step.kind == "copy" else [])),
         network_etc="/etc",
         namespaces=("mount", "ipc", "uts", "pid"),
+        unprivileged=spec.unprivileged,  # then we are in its user namespace already
+        keeps_groups=spec.keeps_groups,
+        gid_mappings=spec.gid_mappings,
         capabilities=CapabilitiesSpec(bounding=_CAPABILITIES),
         stdio={},
         metadata={},

@@ -66,6 +66,8 @@ def _is_text(step: ProvisionStep) -> bool:
 
 def _parts(spec: ContainerSpec, bootstrap: BootstrapSpec) -> Iterator[object]:
     yield from (_FORM, bootstrap.strategy, platform.machine(), spec.rootfs.owner if spec.rootfs else None)
+    if spec.unprivileged:  # the files of the root belong to what its ids are mapped to
+        yield from (spec.uid_mappings, spec.gid_mappings)
     for name, value in sorted(bootstrap.options.items()):
         if name != "cache":
             yield from (name, *(code_parts(value) if name == "code" else [value]))

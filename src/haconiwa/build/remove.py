@@ -43,11 +43,17 @@ def remove(path: str, *, force: bool) -> None:
 
 def _refuse_system(root: str) -> None:
     """Refuse what nobody can mean."""
-    kept = [os.path.realpath(path) for path in (os.getcwd(), lib_dir(), run_dir(), log_dir(), cache_dir(), "/root")]
+    kept = [os.path.realpath(path) for path in _kept_folders()]
     below_system = any(root == path or root.startswith(path + "/") for path in _SYSTEM)
     above_kept = any(path == root or path.startswith(root.rstrip("/") + "/") for path in kept)
     if below_system or above_kept or len(root.strip("/").split("/")) < _FEWEST_PARTS:
         raise BuildError(f'cannot remove "{root}"', why="the system needs it, or you are in it")
+
+
+def _kept_folders() -> tuple[str, ...]:
+    home = os.environ.get("HOME", "")
+    own = (home,) if home.startswith("/") else ()
+    return (os.getcwd(), lib_dir(), run_dir(), log_dir(), cache_dir(), "/root", *own)
 
 
 def discard(place: Place) -> None:

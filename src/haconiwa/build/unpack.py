@@ -22,6 +22,7 @@ from haconiwa.errors import BuildError, describe_errno
 from haconiwa.host.pipeline import PIPE_SIZE, make_pipe, spawn, wait
 from haconiwa.host.programs import describe_status, find_program, program_environment, run_checked
 from haconiwa.host.sizes import show_size
+from haconiwa.host.subids import has_one_id
 from haconiwa.spec.record import Record
 
 DEFAULT_TIME_S = 3600
@@ -110,7 +111,8 @@ def decompressor(beginning: bytes) -> str:
 
 def arguments(options: Sequence[str] = ()) -> list[str]:
     """The command line of tar after the program: it reads its standard input and fills the working directory."""
-    ownership = ["--numeric-owner", "--same-owner", "--same-permissions"]
+    owner = "--no-same-owner" if has_one_id() else "--same-owner"
+    ownership = ["--numeric-owner", owner, "--same-permissions"]
     attributes = ["--acls", "--xattrs", "--xattrs-include=security.capability", "--xattrs-include=user.*"]
     harmless = ["--warning=no-timestamp", "--warning=no-unknown-keyword"]
     return ["--extract", *ownership, *attributes, *harmless, *options, "--file=-"]
