@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from types import SimpleNamespace
 
-from haconiwa.cli.privilege import require_root
+from haconiwa.cli.targets import find
 from haconiwa.errors import EXIT_USAGE, ConfigError, Problem
 from haconiwa.host.loop import Loop
 from haconiwa.isolation.step import Site
@@ -13,7 +13,6 @@ from haconiwa.kernel import signals as signal
 from haconiwa.lifecycle.attach import AttachRequest, plan_attach
 from haconiwa.lifecycle.container import Container
 from haconiwa.lifecycle.relay import Relay
-from haconiwa.lifecycle.state import find_states
 from haconiwa.spec.values import Refused, capability, environ_key, environ_value, owner_id
 from haconiwa.supervisor.link import make_link, receive
 from haconiwa.supervisor.signals import Signals
@@ -58,8 +57,7 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: SimpleNamespace, output: Output) -> int:
     """Attach, and wait for the command's end."""
-    require_root("attach")
-    state = choose(find_states(arguments.container), arguments.name, output)
+    state = choose(find(arguments.container), arguments.name, output)
     if state is None:
         return EXIT_USAGE
     terminal = os.isatty(0) and os.isatty(1)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from haconiwa.build.create import create
 from haconiwa.build.kept import disk_usage
-from haconiwa.cli.privilege import require_root
+from haconiwa.cli.privilege import as_caller_may, with_files_of
 from haconiwa.cli.progress import Progress, add_loudness
 from haconiwa.cli.start import select
 from haconiwa.dsl.load import load_file
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
     from haconiwa.cli.arguments import Parser
     from haconiwa.cli.output import Output
+    from haconiwa.spec.model import ContainerSpec
 
 DESCRIPTION = """\
 Make the root file system that a haco file asks for: bootstrap it with the file's strategy, then provision it.
@@ -42,19 +45,29 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: SimpleNamespace, output: Output) -> int:
     """Create one after the other."""
-    spec = select(load_file(arguments.file), arguments.name)
-    require_root("create")
+    spec = as_caller_may(select(load_file(arguments.file), arguments.name), "create")
     made: set[str] = set()
     provisioned = set()
+    for container in spec.containers:
+        path = container.rootfs.path if container.rootfs else ""
+        force = arguments.force and path not in made  # a root that is shared must not be made again for each
+        job = (container.rootfs, container.provision)  # what several containers share is done once
+        provision = not arguments.no_provision and job not in provisioned
+        status = with_files_of(container, partial(_create, container, arguments, output, force=force, provision=provision))
+        if status:
+            return status
+        provisioned.add(job)
+        if container.bootstrap and not container.bootstrap.skip:
+            made.add(path)
+    return 0
+
+
+def _create(
+    container: ContainerSpec, arguments: SimpleNamespace, output: Output, *, force: bool, provision: bool
+) -> int:
     with Progress(output, verbose=arguments.verbose) as progress:
-        for container in spec.containers:
+        create(container, progress, force=force, provision=provision)
+        if arguments.verbose:
             path = container.rootfs.path if container.rootfs else ""
-            force = arguments.force and path not in made  # a root that is shared must not be made again for each
-            job = (container.rootfs, container.provision)  # what several containers share is done once
-            create(container, progress, force=force, provision=not arguments.no_provision and job not in provisioned)
-            provisioned.add(job)
-            if container.bootstrap and not container.bootstrap.skip:
-                made.add(path)
-            if arguments.verbose:
-                progress.step(f"Rootfs {path} has {show_size(disk_usage(path))}")
+            progress.step(f"Rootfs {path} has {show_size(disk_usage(path))}")
     return 0

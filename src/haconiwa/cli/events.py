@@ -6,7 +6,6 @@ import json
 import os
 import time
 
-from haconiwa.cli.privilege import require_root
 from haconiwa.errors import printable
 from haconiwa.host.paths import events_file
 from haconiwa.lifecycle.follow import Follower
@@ -48,7 +47,6 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: SimpleNamespace, output: Output) -> int:
     """Print the past, and with -f what follows."""
-    require_root("events")
     path = events_file()
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     chosen = _Chosen(arguments.targets)

@@ -6,7 +6,7 @@ import json
 from functools import partial
 
 from haconiwa.cli.output import print_error
-from haconiwa.cli.privilege import require_root
+from haconiwa.cli.privilege import with_files_of_all
 from haconiwa.errors import EXIT_FAILURE, HaconiwaError, HostError, describe_errno, printable
 from haconiwa.lifecycle.leftovers import Leftover, find_leftovers, orphans
 
@@ -40,7 +40,10 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: SimpleNamespace, output: Output) -> int:
     """Find, remove, tell."""
-    require_root("gc")
+    return with_files_of_all(lambda: _run(arguments, output))
+
+
+def _run(arguments: SimpleNamespace, output: Output) -> int:
     for name in orphans():
         output.say(f"{name}: runs without a supervisor and is left alone: haconiwa start --adopt or stop {name}")
     found = find_leftovers(caches=arguments.all) + _kept(arguments)

@@ -103,8 +103,9 @@ with define() as config:
     #config.namespace.unshare("net", "time")
     #config.namespace.enter("net", "/run/netns/blue")
     #config.namespace.use_netns("blue")
-    # A user namespace, with ids that /etc/subuid and /etc/subgid set aside for root or "haconiwa".
-    #config.namespace.map_ids("auto")
+    # A user namespace, which an ordinary user needs; its ids are those that /etc/subuid and /etc/subgid set aside for
+    # the user, or for root or "haconiwa".
+    @MAP_IDS@config.namespace.map_ids("auto")
     # The same by hand: 65536 ids from 0 inside are 100000 and up on the host.
     #config.namespace.set_uid_mapping(min=0, max=65536, offset=100000)
     #config.namespace.set_gid_mapping(min=0, max=65536, offset=100000)
@@ -297,17 +298,19 @@ with configure() as g:
 """
 
 
-def haco_text(name: str, root: str, strategy: str) -> str:
+def haco_text(name: str, root: str, strategy: str, *, own_ids: bool = False) -> str:
     """A haco file.
 
     Args:
         name: The container's.
         root: Absolute host path of the root file system.
         strategy: A canonical name of a bootstrap strategy.
+        own_ids: It has a user namespace, as a container of an ordinary user must.
     """
     sample = SAMPLES[strategy]
     text = _FILE.replace("@BOOTSTRAP@", _indented(f'b.strategy = "{strategy}"\n{sample.bootstrap}'.rstrip("\n")))
     text = text.replace("@PROVISION@", _indented(_provision(sample.provision)))
+    text = text.replace("@MAP_IDS@", "" if own_ids else "#")
     return (
         text.replace("@INIT@", literal(sample.init)).replace("@NAME@", literal(name)).replace("@ROOT@", literal(root))
     )

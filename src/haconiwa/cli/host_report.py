@@ -12,7 +12,7 @@ from haconiwa.spec.record import to_plain
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from haconiwa.cli.output import Output
-    from haconiwa.host.findings import Finding
+    from haconiwa.host.finding import Finding
 
 _COLOURS = {"ok": "32", "missing": "31;1", "no": "33"}
 

@@ -6,7 +6,7 @@ import json
 import time
 
 from haconiwa.build.cache import cached
-from haconiwa.cli.privilege import require_root
+from haconiwa.cli.privilege import with_files_of_all
 from haconiwa.cli.ps import duration, table
 from haconiwa.errors import printable
 from haconiwa.host.sizes import show_size
@@ -40,7 +40,10 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: SimpleNamespace, output: Output) -> int:
     """Print what there is."""
-    require_root("images")
+    return with_files_of_all(lambda: _run(arguments, output))
+
+
+def _run(arguments: SimpleNamespace, output: Output) -> int:
     entries = cached()
     if arguments.json:
         output.result(json.dumps([to_plain(entry) for entry in entries], indent=2))

@@ -9,7 +9,7 @@ from haconiwa.cli.ps import describe
 from haconiwa.cli.start import select
 from haconiwa.cli.targets import add_target, find
 from haconiwa.errors import ContainerError
-from haconiwa.isolation.groups import all_member_pids
+from haconiwa.lifecycle.members import container_pids
 from haconiwa.spec.record import to_plain
 
 TYPE_CHECKING = False
@@ -57,7 +57,7 @@ def _recorded(state: State) -> dict[str, object]:
         "container_pid_file": state.pid_file,
         "health": state.health,
         "cgroups": list(state.cgroups),
-        "processes": all_member_pids(state.cgroups),
+        "processes": container_pids(state),
         "interfaces": _interfaces(state),
         "config": state.config,
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 
-from haconiwa.cli.privilege import require_root
 from haconiwa.cli.stop import report_all
 from haconiwa.cli.targets import add_target, add_target_pid, find, seconds
 from haconiwa.errors import ContainerError
@@ -47,7 +46,6 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: SimpleNamespace, _output: Output) -> int:
     """Signal one after the other, the one that was started last first."""
-    require_root("kill")
     failures = []
     for state in reversed(find(arguments.target, arguments.name, arguments.pid)):
         try:

@@ -6,7 +6,6 @@ import os
 import select
 import time
 
-from haconiwa.cli.privilege import require_root
 from haconiwa.cli.targets import find
 from haconiwa.errors import ConfigError, ContainerError, Problem
 from haconiwa.host.descriptors import write_all
@@ -51,7 +50,6 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: SimpleNamespace, output: Output) -> int:  # noqa: ARG001 - the log is printed as it is
     """Print the past, and with -f what follows."""
-    require_root("logs")
     path_of = supervisor_log_file if arguments.supervisor else log_file
     name = _name(arguments.target, path_of)
     path = path_of(name)

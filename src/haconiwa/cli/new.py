@@ -32,7 +32,7 @@ haconiwa network rm, or the next boot.
 
 Every option is in it, the rarer ones commented out. Without --strategy the root file system is Alpine by lxc-create
 where that is installed, else a skeleton over this machine's own /usr (strategy host), which needs nothing; the global
-config may name another one."""
+config may name another one. An ordinary user gets the strategy host, and a user namespace."""
 EPILOG = """\
 examples:
   haconiwa new test001.haco
@@ -70,7 +70,8 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
     if not arguments.file:
         raise ConfigError(Problem("which FILE is to be written?", hint="haconiwa new --help"))
     defaults = load_defaults()
-    strategy, remark = choose_strategy(arguments.strategy or defaults.strategy, has_lxc=_has_lxc())
+    is_root = os.geteuid() == 0
+    strategy, remark = choose_strategy(arguments.strategy or defaults.strategy, has_lxc=_has_lxc(), is_root=is_root)
     name, root = _name_and_root(arguments, defaults)
     if os.path.lexists(arguments.file):
         raise _not_written(arguments.file, FileExistsError(errno.EEXIST, ""))
@@ -78,7 +79,7 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
         output.say(remark)
     output.say(f"assign  new haconiwa name = {name}")
     output.say(f"assign  rootfs location = {printable(root)}")
-    _write(arguments.file, haco_text(name, root, strategy), output)
+    _write(arguments.file, haco_text(name, root, strategy, own_ids=not is_root), output)
     return 0
 
 
@@ -100,15 +101,18 @@ def _make_bridge(arguments: SimpleNamespace, output: Output) -> None:
     output.say(f"bridge  {name} {' '.join(filter(None, (bridge.address, bridge.address6)))}")
 
 
-def choose_strategy(wanted: str | None, *, has_lxc: bool) -> tuple[str, str]:
+def choose_strategy(wanted: str | None, *, has_lxc: bool, is_root: bool = True) -> tuple[str, str]:
     """The strategy of a new file, and what is to be said about it.
 
     Args:
         wanted: What the command line or else the global config says, also an alias.
         has_lxc: lxc-create is installed.
+        is_root: Ordinary users cannot use it.
     """
     if wanted:
         return STRATEGY_ALIASES.get(wanted, wanted), ""
+    if not is_root:
+        return "host", "choose  strategy host, in a user namespace, since you are not root"
     return ("lxc", "") if has_lxc else ("host", "choose  strategy host, since lxc-create is not installed")
 
 
@@ -123,7 +127,7 @@ def _has_lxc() -> bool:
 def _name_and_root(arguments: SimpleNamespace, defaults: Defaults) -> tuple[str, str]:
     digits = secrets.token_hex(4)
     name = f"haconiwa-{digits}" if arguments.name is None else _checked("--name", container_name, arguments.name)
-    folder = defaults.roots or lib_dir()
+    folder = defaults.roots if defaults.roots and os.geteuid() == 0 else lib_dir()  # those are root's
     root = os.path.abspath(arguments.root or os.path.join(folder, digits if arguments.name is None else name))
     if root.strip("/") == "":
         raise ConfigError(Problem("--root: this is the host's own root"))

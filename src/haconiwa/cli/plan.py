@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 
+from haconiwa.cli.privilege import as_caller_may
 from haconiwa.cli.start import select
 from haconiwa.dsl.load import load_file
 from haconiwa.errors import printable
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """\
 Show every step that start would take, in order, and do none of them. It needs no root.
+
+An ordinary user sees what its own start would do, or that of root where a container has no user namespace.
 
 Steps run in these places:
   supervisor  on the host, before the container's process exists
@@ -46,7 +49,10 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: SimpleNamespace, output: Output) -> int:
     """Print the plan of every container."""
-    spec = take_id_ranges(select(load_file(arguments.file), arguments.name), keep=False)
+    spec = select(load_file(arguments.file), arguments.name)
+    if all("user" in container.namespaces for container in spec.containers):
+        spec = as_caller_may(spec, "start")
+    spec = take_id_ranges(spec, keep=False)
     plans = plan_all(spec)
     if arguments.json:
         output.result(json.dumps([{"name": name, "steps": describe(steps)} for name, steps in plans.items()], indent=2))

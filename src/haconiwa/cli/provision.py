@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from haconiwa.build.provision import provision
-from haconiwa.cli.privilege import require_root
+from haconiwa.cli.privilege import as_caller_may, with_files_of
 from haconiwa.cli.progress import Progress, add_loudness
 from haconiwa.cli.start import select
 from haconiwa.dsl.load import load_file
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
     from haconiwa.cli.arguments import Parser
     from haconiwa.cli.output import Output
+    from haconiwa.spec.model import ContainerSpec
 
 DESCRIPTION = """\
 Run the provisioning steps of a haco file in its existing root file system, in their order, up to the first that fails.
@@ -36,15 +39,20 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: SimpleNamespace, output: Output) -> int:
     """Provision one after the other; what several containers share is done once."""
-    spec = select(load_file(arguments.file), arguments.name)
-    require_root("provision")
+    spec = as_caller_may(select(load_file(arguments.file), arguments.name), "provision")
     done = set()
+    for container in spec.containers:
+        job = (container.rootfs, container.provision)
+        if job not in done:
+            done.add(job)
+            if status := with_files_of(container, partial(_provision, container, arguments, output)):
+                return status
+    return 0
+
+
+def _provision(container: ContainerSpec, arguments: SimpleNamespace, output: Output) -> int:
     with Progress(output, verbose=arguments.verbose) as progress:
-        for container in spec.containers:
-            job = (container.rootfs, container.provision)
-            if job not in done:
-                done.add(job)
-                provision(container, progress, only=arguments.run_only)
+        provision(container, progress, only=arguments.run_only)
     return 0
 
 

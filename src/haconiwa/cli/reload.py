@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from haconiwa.cli.privilege import require_root
+from haconiwa.cli.privilege import as_caller_may
 from haconiwa.cli.stop import report_all
 from haconiwa.cli.targets import add_target, add_target_pid, find
 from haconiwa.dsl.load import load_file
@@ -43,12 +43,11 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: SimpleNamespace, output: Output) -> int:
     """Reload one after the other; each file is executed once."""
-    require_root("reload")
     files: dict[str, BarnSpec] = {}
     failures = []
     for state in find(arguments.target, arguments.name, arguments.pid):
         if state.haco_file not in files:
-            files[state.haco_file] = load_file(state.haco_file)
+            files[state.haco_file] = as_caller_may(load_file(state.haco_file), "reload")
             check_caller(files[state.haco_file])
         try:
             _reload(state, files[state.haco_file], output)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from haconiwa.build.remove import remove
-from haconiwa.cli.privilege import require_root
+from haconiwa.cli.privilege import require_root, with_files_of_all
 from haconiwa.cli.start import select
 from haconiwa.dsl.load import load_file
 from haconiwa.errors import ConfigError, Problem
@@ -13,6 +13,7 @@ from haconiwa.isolation.persistence import remove_kept
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import SimpleNamespace
 
     from haconiwa.cli.arguments import Parser
@@ -52,7 +53,10 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
     paths = dict.fromkeys(container.rootfs.path for container in spec.containers if container.rootfs)
     if not paths:
         raise ConfigError(Problem(f'"{spec.file}" has no chroot_to, there is nothing to remove'))
-    require_root("rm")
+    return with_files_of_all(lambda: _remove(paths, arguments, output))
+
+
+def _remove(paths: Iterable[str], arguments: SimpleNamespace, output: Output) -> int:
     for path in paths:
         was_there = os.path.lexists(path)
         remove(path, force=arguments.force)

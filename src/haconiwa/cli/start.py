@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from haconiwa.cli.output import message_fd
-from haconiwa.cli.privilege import require_root
+from haconiwa.cli.privilege import as_caller_may, with_files_of
 from haconiwa.dsl.load import load_file
 from haconiwa.errors import ConfigError, Problem
 from haconiwa.image import keep_image
@@ -56,18 +56,20 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: SimpleNamespace, output: Output) -> int:
     """Start, and in the foreground wait for the end."""
-    spec = select(load_file(arguments.file), arguments.name)
+    loaded = select(load_file(arguments.file), arguments.name)
+    spec = as_caller_may(loaded, "start")
     if arguments.adopt:
         return _adopt(spec, arguments, output)
     if arguments.bootstrap:
-        require_root("start")
         spec = _created(spec, arguments, output)
     spec = _with_command(spec, tuple(arguments.command))
     if arguments.ephemeral:
         spec = replace(spec, containers=tuple(_ephemeral(container) for container in spec.containers))
+        spec = as_caller_may(spec, "start")  # of what an ordinary user may not this is new
     if arguments.daemon or arguments.no_daemon:
         spec = replace(spec, daemonize=arguments.daemon)
-    require_root("start")
+    if os.geteuid() != 0:
+        _prepare(loaded, output)
     status = run_barn(spec, _options(spec, arguments))
     keep_image()
     return status
@@ -79,7 +81,7 @@ def _options(spec: BarnSpec, arguments: SimpleNamespace) -> BarnOptions:
         message_fd=message_fd(),
         quiet=arguments.quiet,
         trace=arguments.debug,
-        load=lambda: load_file(spec.file),
+        load=lambda: as_caller_may(load_file(spec.file), "reload"),
         wait_ready=arguments.wait_ready,
     )
 
@@ -92,10 +94,17 @@ def _adopt(spec: BarnSpec, arguments: SimpleNamespace, output: Output) -> int:
     }  # fmt: skip
     if wrong := [word for word, given in words.items() if given]:
         raise ConfigError(Problem(f"--adopt goes on with what runs, so {' and '.join(wrong)} cannot be given"))
-    require_root("start")
     from haconiwa.supervisor.adoption import adopt_barn
 
     return adopt_barn(spec, _options(spec, arguments), output.say)
+
+
+def _prepare(loaded: BarnSpec, output: Output) -> None:
+    """What an ordinary user has to be told before a start."""
+    from haconiwa.lifecycle.ordinary import prepare_start
+
+    for line in prepare_start(loaded):
+        output.say(line)
 
 
 def select(spec: BarnSpec, name: str | None) -> BarnSpec:
@@ -134,14 +143,23 @@ def _with_command(spec: BarnSpec, command: tuple[str, ...]) -> BarnSpec:
 
 def _created(spec: BarnSpec, arguments: SimpleNamespace, output: Output) -> BarnSpec:
     """The containers, once their root file systems are there, with what the images of those say."""
+    from functools import partial
+
     from haconiwa.build.create import create
     from haconiwa.cli.progress import Progress
     from haconiwa.host.image_record import with_recorded_image
 
-    with Progress(output, verbose=arguments.verbose) as progress:
-        provisioned = set()
-        for container in spec.containers:
-            job = (container.rootfs, container.provision)  # what several containers share is done once
-            create(container, progress, provision=not arguments.no_provision and job not in provisioned)
-            provisioned.add(job)
+    provisioned = set()
+
+    def make(container: ContainerSpec, *, provision: bool) -> int:
+        with Progress(output, verbose=arguments.verbose) as progress:
+            create(container, progress, provision=provision)
+        return 0
+
+    for container in spec.containers:
+        job = (container.rootfs, container.provision)  # what several containers share is done once
+        provision = not arguments.no_provision and job not in provisioned
+        if status := with_files_of(container, partial(make, container, provision=provision)):
+            raise SystemExit(status)  # it has said why
+        provisioned.add(job)
     return replace(spec, containers=tuple(with_recorded_image(container) for container in spec.containers))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from haconiwa.cli.privilege import require_root
 from haconiwa.cli.targets import add_target, find, seconds
 from haconiwa.errors import ContainerError
 from haconiwa.lifecycle.damaged import is_damaged, stop_damaged
@@ -41,7 +40,6 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: SimpleNamespace, output: Output) -> int:
     """Stop one after the other, the one that was started last first; what cannot be stopped keeps no other running."""
-    require_root("stop")
     if is_damaged(arguments.target):
         ended = stop_damaged(arguments.target, max(0.0, arguments.timeout))
         output.say(f"{arguments.target}: its record could not be read; {'all was ended' if ended else 'nothing ran'}")

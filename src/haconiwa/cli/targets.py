@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from haconiwa.errors import ContainerError, HostError
+from haconiwa.host.paths import run_dir
 from haconiwa.lifecycle.state import State, find_states, list_states
 
 TYPE_CHECKING = False
@@ -86,4 +87,5 @@ def _names(states: Sequence[State]) -> str:
 
 
 def _not_allowed() -> HostError:
-    return HostError(f"cannot look for containers as user {os.geteuid()}", why="it needs root", hint="run it with sudo")
+    why = f'"{run_dir()}" is not yours'
+    return HostError(f"cannot look for containers as user {os.geteuid()}", why=why, hint="run it with sudo")

@@ -7,41 +7,22 @@ import os
 
 from haconiwa.errors import HostError, describe_errno
 from haconiwa.host.cgroups import cgroup_layout, hierarchies
+from haconiwa.host.finding import Finding
 from haconiwa.host.probes import NO_FD, SYSTEM_CALLS, attempt, exists, read_text
 from haconiwa.host.programs import find_program
+from haconiwa.host.user_findings import look_as_user
 from haconiwa.kernel import syscalls
 from haconiwa.kernel.bpf import BPF_PROG_TYPE, bpf_prog_load
 from haconiwa.kernel.capabilities import capget, full_mask, to_names
 from haconiwa.kernel.landlock import NET_VERSION, landlock_version
 from haconiwa.kernel.mount import AT_FDCWD, MOUNT_ATTR, fsconfig_create, fsmount, fsopen, mount_setattr
 from haconiwa.kernel.namespaces import CLONE, unshare
-from haconiwa.spec.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from haconiwa.host.cgroups import Hierarchy
-
-
-class Finding(Record):
-    """One thing that was looked at.
-
-    Attributes:
-        group: What it belongs to.
-        name: What it is.
-        ok: Whether it is there.
-        needed: Every container needs it; all else only who asks for it.
-        detail: Its version, number or kind; why it is not there.
-        change: What to do about it when it is missing.
-    """
-
-    group: str
-    name: str
-    ok: bool
-    needed: bool = False
-    detail: str = ""
-    change: str = ""
 
 
 NAMESPACES = {
@@ -73,7 +54,7 @@ _ALLOW_ALL = bytes.fromhex("b700000001000000 9500000000000000")  # r0 = 1; exit
 
 def look() -> list[Finding]:
     """Everything, in the order in which it is shown."""
-    parts = (_kernel, _privileges, _namespaces, _file_systems, _cgroups, _security, _ids, _programs)
+    parts = (_kernel, _privileges, _namespaces, _file_systems, _cgroups, _security, _ids, look_as_user, _programs)
     return [finding for part in parts for finding in part()]
 
 
@@ -88,8 +69,9 @@ def _kernel() -> Iterator[Finding]:
 
 def _privileges() -> Iterator[Finding]:
     root = os.geteuid() == 0
-    change = "run haconiwa start as root; check, plan and new work without"
-    yield _needed("privileges", "root", root, detail="" if root else f"uid {os.geteuid()}", change=change)
+    change = "as it is, containers need a user namespace, see below; root can do all that is asked for here"
+    detail = "" if root else f"uid {os.geteuid()}"
+    yield Finding(group="privileges", name="root", ok=root, detail=detail, change=change)
     if not root:
         return
     missing = to_names(full_mask() & ~capget()[1])
@@ -109,7 +91,7 @@ def _namespaces() -> Iterator[Finding]:
             group="namespaces",
             name=name,
             ok=not number,
-            needed=name in _OF_EVERY_CONTAINER,
+            needed=name in _OF_EVERY_CONTAINER or (name == "user" and os.geteuid() != 0),
             detail=_limit(name) if not number else describe_errno(number),
             change=_namespace_change(name, number),
         )
@@ -167,7 +149,8 @@ def _cgroups() -> Iterator[Finding]:
     found = hierarchies()
     layout = cgroup_layout(found)
     change = "mount cgroup2 on /sys/fs/cgroup"
-    yield _needed("cgroups", f"layout {layout}", bool(found), change=change)
+    needed = os.geteuid() == 0
+    yield Finding(group="cgroups", name=f"layout {layout}", ok=bool(found), needed=needed, change=change)
     available = {name: hierarchy for hierarchy in found for name in _controllers(hierarchy)}
     for name in ("cpu", "cpuset", "memory", "pids", "io", "hugetlb"):
         hierarchy = available.get(name) or (available.get("blkio") if name == "io" else None)

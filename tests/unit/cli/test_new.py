@@ -113,6 +113,13 @@ def public(kind: type) -> list[str]:
     return [name for name in dir(kind) if not name.startswith("_")]
 
 
+def test_an_ordinary_user_gets_a_user_namespace_and_nothing_else_differs() -> None:
+    roots, own = haco_text("web", "/srv/web", "host"), haco_text("web", "/srv/web", "host", own_ids=True)
+    line = 'config.namespace.map_ids("auto")'
+    assert own == roots.replace(f"#{line}", line)
+    assert f"\n    {line}\n" in own
+
+
 def test_every_hook_point_is_explained() -> None:
     text = haco_text("web", "/srv/web", "host")
     assert [point for point in HOOK_POINTS if f"\n#   {point} " not in text and f"\n#   {point}\n" not in text] == []

@@ -9,7 +9,8 @@ import shutil
 import pytest
 
 from haconiwa.host.cgroups import Hierarchy, cgroup_layout
-from haconiwa.host.findings import NAMESPACES, PROGRAMS, Finding, look
+from haconiwa.host.finding import Finding
+from haconiwa.host.findings import NAMESPACES, PROGRAMS, look
 from haconiwa.host.probes import SYSTEM_CALLS, attempt, exists, read_text
 
 
