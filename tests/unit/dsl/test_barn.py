@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from haconiwa.host.paths import default_pid_file
 from haconiwa.spec.model import BarnSpec
 
 Load = Callable[[str], BarnSpec]
@@ -128,7 +129,7 @@ def test_what_belongs_to_the_barn_is_not_inherited(load: Load) -> None:
     (child,) = barn.containers
     assert (barn.name, barn.container_pid_file) == ("farm", "/run/farm.pid")
     assert child.name.startswith("haconiwa-")
-    assert child.container_pid_file == f"/run/haconiwa-{child.name}.pid"
+    assert child.container_pid_file == default_pid_file(child.name)
     assert child.hooks == ()
     assert [hook.point for hook in barn.hooks] == ["setup", "teardown", "system_failure"]
     assert barn.validate_real_id is not None

@@ -13,6 +13,7 @@ import pytest
 
 from haconiwa.dsl.load import load_file
 from haconiwa.errors import EXIT_USAGE, ConfigError, Where
+from haconiwa.host.paths import default_pid_file
 from haconiwa.spec.model import BarnSpec, ContainerSpec, MountSpec
 
 Load = Callable[[str], BarnSpec]
@@ -77,7 +78,7 @@ def test_the_walk_through(load: Load) -> None:
     assert (step.name, step.kind, step.code, step.sh) == ("shell-1", "shell", "apk add --update bash\n", "/bin/sh")
     (timer,) = container.timers
     assert (timer.first_s, timer.interval_s, timer.limit_count) == (3, 1, None)
-    assert container.container_pid_file == "/run/haconiwa-haconiwa-44bb30b9.pid"
+    assert container.container_pid_file == default_pid_file("haconiwa-44bb30b9")
 
 
 def test_a_minimal_file_has_the_defaults(load: Load, tmp_path: Path) -> None:
@@ -94,7 +95,7 @@ def test_a_minimal_file_has_the_defaults(load: Load, tmp_path: Path) -> None:
         sources={},
         masked_paths=(),
         readonly_paths=(),
-        container_pid_file=f"/run/haconiwa-{container.name}.pid",
+        container_pid_file=default_pid_file(container.name),
     )
     assert container == empty
 

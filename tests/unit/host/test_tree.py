@@ -71,11 +71,13 @@ def test_a_mount_below_refuses_the_tree() -> None:
     "path", ["/", "//", "/usr", "/usr/share/x", "/etc/x", "/home", "/var", "/var/lib", "/bin/x", "/proc/1", "/srv"]
 )
 @pytest.mark.parametrize("force", [False, True])
+@pytest.mark.usefixtures("run_dirs")
 def test_the_system_is_not_removed(path: str, force: bool) -> None:
     with pytest.raises(BuildError, match="cannot remove"):
         remove(path, force=force)
 
 
+@pytest.mark.usefixtures("run_dirs")
 def test_where_we_are_is_not_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a/b").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "a/b")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from haconiwa.errors import HostError
 from haconiwa.lifecycle.id_ranges import _first_free, take_id_ranges
 from haconiwa.spec.model import BarnSpec, ContainerSpec
 
-OWN = f"{os.getuid()}"
+OWN = "0"
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +34,7 @@ def barn(*names: str, size: int = 100) -> BarnSpec:
 
 
 def starts(spec: BarnSpec) -> list[tuple[int, int]]:
-    """First user and group id of each container, without an ordinary user's own."""
+    """First user and group id of each container."""
     return [(c.uid_mappings[-1].host_id, c.gid_mappings[-1].host_id) for c in spec.containers]
 
 
