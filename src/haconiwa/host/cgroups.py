@@ -41,6 +41,9 @@ class Hierarchy(Record):
 PARENT_GROUP = "haconiwa"
 """The group that holds those of all containers."""
 
+LEAF_GROUP = "haconiwa-host"
+"""Where the processes of a delegated group go, which may not have any itself while it has controllers."""
+
 _MAGIC = {1: CGROUP_SUPER_MAGIC, 2: CGROUP2_SUPER_MAGIC}
 _V1_CONTROLLERS = frozenset(
     "blkio cpu cpuacct cpuset devices freezer hugetlb memory misc net_cls net_prio perf_event pids rdma".split()
@@ -113,6 +116,8 @@ def _based(hierarchy: Hierarchy) -> Hierarchy:
     if hierarchy.version == 2 or not os.access(base, os.W_OK):
         with open("/proc/self/cgroup", encoding="utf-8", errors="surrogateescape") as file:
             own = own_group(hierarchy, file.read())
+        if own is not None and os.path.basename(own) == LEAF_GROUP:  # where a start before this one has moved us
+            own = os.path.dirname(own)
         if own is not None and (_is_delegated(own) or not os.access(base, os.W_OK)) and os.access(own, os.W_OK):
             base = own
     if hierarchy.version == 1:

@@ -6,11 +6,8 @@ import errno
 import os
 
 from haconiwa.errors import ContainerError, describe_errno
-from haconiwa.host.cgroups import PARENT_GROUP
+from haconiwa.host.cgroups import LEAF_GROUP, PARENT_GROUP
 from haconiwa.isolation.groups import read_group_file, write_group_file
-
-LEAF_GROUP = "haconiwa-host"
-"""Where the processes of a delegated group go, which may not have any itself while it has controllers."""
 
 _MOST_MOVES = 10
 

@@ -188,21 +188,23 @@ def delegated(user: User) -> Iterator[Path]:
     group.mkdir()
     for path in (group, *(group / f"cgroup.{name}" for name in ("procs", "subtree_control", "threads"))):
         os.chown(path, user.uid, user.uid)
-    user.before(f"echo $$ > {group}/cgroup.procs")
+    leaf = f"{group}/haconiwa-host"  # where a start moves them once the group has controllers
+    user.before(f"[ -d {leaf} ] && echo $$ > {leaf}/cgroup.procs || echo $$ > {group}/cgroup.procs")
     yield group
-    wait_until(lambda: not (group / "cgroup.procs").read_text(), "the end of its processes")
+    wait_until(lambda: "populated 0\n" in (group / "cgroup.events").read_text(), "the end of its processes")
     for folder, _folders, _files in os.walk(group, topdown=False):
         os.rmdir(folder)
 
 
 @pytest.mark.layouts
 def test_in_a_delegated_group(user: User, delegated: Path) -> None:
-    limited = "memory" in (delegated / "cgroup.controllers").read_text().split()
+    limited = _has_memory(delegated)
     plant(user, f'{AUTO}\nconfig.cgroup["memory.max"] = "64M"' if limited else AUTO)
     done = user.haconiwa("start", "-D", "garden.haco")
     assert "no cgroup here is yours" not in done.stderr
     group = delegated / "haconiwa/garden"
     assert (group / "cgroup.procs").read_text() == f"{listed(user)['garden']['pid']}\n"
+    assert str(group) in json.loads(user.haconiwa("inspect", "garden").stdout)[0]["cgroups"]
     if limited:
         assert (group / "memory.max").read_text() == f"{64 << 20}\n"
     script = "cat /proc/self/cgroup"
@@ -212,3 +214,19 @@ def test_in_a_delegated_group(user: User, delegated: Path) -> None:
     assert "hint: its cgroup can be joined only from one below the same delegated group" in error
     user.haconiwa("stop", "-T", "0", "garden")
     assert not group.exists()
+
+
+@pytest.mark.layouts
+def test_a_second_start_uses_the_same_delegated_group(user: User, delegated: Path) -> None:
+    plant(user, f'{AUTO}\nconfig.cgroup["memory.max"] = "64M"' if _has_memory(delegated) else AUTO)
+    for _ in range(2):
+        daemon(user)
+        assert (delegated / "haconiwa/garden").is_dir()
+        user.haconiwa("stop", "-T", "0", "garden")
+    assert sorted(path.name for path in delegated.iterdir() if path.is_dir()) == (
+        ["haconiwa-host"] if _has_memory(delegated) else []
+    )
+
+
+def _has_memory(group: Path) -> bool:
+    return "memory" in (group / "cgroup.controllers").read_text().split()
