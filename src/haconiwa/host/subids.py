@@ -58,7 +58,8 @@ def has_one_id() -> bool:
 def own_names(uid: int) -> frozenset[str]:
     """How the lines of a user may begin: its number and its names. Root may also use those of a user "haconiwa".
 
-    The host's passwd is read here and not by the C library, which would load modules for it.
+    The host's passwd is read here and not by the C library, which would load modules for it; it is asked for a user
+    whom the file does not have, as where accounts come over the network.
     """
     names = {str(uid)} | ({"haconiwa"} if uid == 0 else set())
     try:
@@ -66,7 +67,17 @@ def own_names(uid: int) -> frozenset[str]:
             fields = [line.split(":") for line in file]
     except OSError:
         fields = []
-    return frozenset(names | {line[0] for line in fields if len(line) > 2 and line[2] == str(uid)})
+    named = {line[0] for line in fields if len(line) > 2 and line[2] == str(uid)} or _name_elsewhere(uid)
+    return frozenset(names | named)
+
+
+def _name_elsewhere(uid: int) -> set[str]:
+    import pwd
+
+    try:
+        return {pwd.getpwuid(uid).pw_name}
+    except (KeyError, OverflowError):
+        return set()
 
 
 def shown_owner(uid: int) -> str:
