@@ -29,6 +29,12 @@ for point in ("before_fork", "after_network_created", "immediately_after_fork_on
 """
 
 
+def told(status: int) -> set[int | None]:
+    """What may be known of the end of an adopted container: its exit status, before Linux 6.15 maybe nothing."""
+    release = os.uname().release.split(".")
+    return {status} if (int(release[0]), int(release[1])) >= (6, 15) else {status, None}
+
+
 def log(box: Box, kind: str = "") -> str:
     path = Path(os.environ["HACONIWA_LOG_DIR"]) / f"{box.name}{kind}.log"
     return path.read_text() if path.exists() else ""
@@ -91,7 +97,10 @@ def test_it_goes_on_with_its_hooks(box: Box, watched: Watch, killed: str) -> Non
     assert box.attach("echo", "alive").stdout == "alive\n"
     box.stop()
     hooks = [line for line in log(box, ".supervisor")[mark:].splitlines() if line.startswith("hook ")]
-    assert hooks == ["hook after_reload None", "hook teardown_container 4", "hook after_failure 4"]
+    assert hooks in [
+        ["hook after_reload None", f"hook teardown_container {status}", f"hook after_failure {status}"]
+        for status in told(4)
+    ]
     wait_until(lambda: log(box) == "up\nTERM\n", "the relay has written")
     assert [event["event"] for event in events(box, "adopted", "exited", "removed")] == ["adopted", "exited", "removed"]
     box.nothing_left()
@@ -211,7 +220,7 @@ def test_it_is_started_again_by_its_policy_with_the_command_that_it_had(box: Box
         (box.root / "tmp" / "go").write_text("\n")
     wait_until(lambda: not box.run_dir.exists(), "it has ended twice")
     assert log(box) == "run\nrun\n"
-    assert [event.get("exit_status") for event in events(box, "exited")] == [3, 3]
+    assert [event.get("exit_status") for event in events(box, "exited")] in [[status, 3] for status in told(3)]
     (box.root / "tmp" / "go").unlink()
 
 
