@@ -141,7 +141,9 @@ def test_pid_file_that_cannot_be_written(box: Box) -> None:
     line = text[: text.index("/no/such")].count("\n") + 1
     for options in ((), ("-D",)):
         messages = box.haconiwa("start", *options, box.file, "--", "true", expect=125).stderr
-        assert f'{box.name}: cannot write the pid file "/no/such/folder/x.pid": No such file or directory (EN' in messages
+        assert (
+            f'{box.name}: cannot write the pid file "/no/such/folder/x.pid": No such file or directory (EN' in messages
+        )
         assert f"  at: {box.file}:{line}\n" in messages
         box.nothing_left()
 

@@ -205,14 +205,16 @@ def test_os_exit_in_a_hook_fails_the_start_without_leftovers(box: Box, point: st
 
 @pytest.mark.parametrize("point", ["before_fork", "before_start_wait", "async", "teardown_container"])
 def test_os_exit_in_a_hook_of_the_supervisor_is_its_death(box: Box, point: str) -> None:
-    add = 'add_async_hook(die, msec=1)' if point == "async" else f"add_general_hook({point!r}, die)"
-    box.write(rest=f"""
+    add = "add_async_hook(die, msec=1)" if point == "async" else f"add_general_hook({point!r}, die)"
+    box.write(
+        rest=f"""
 def die(base):
     os._exit(0)
 
 config.{add}
 config.add_general_hook("system_failure", lambda barn: print("failed", barn.exit_status, barn.system_exception))
-""")
+"""
+    )
     argv = ("true",) if point == "teardown_container" else ("sleep", "1000")
     messages = box.fails(*argv)
     assert f"error: {box.name}: its supervisor died: exited(0)\n  hint: os._exit() in a hook ends it" in messages
@@ -273,7 +275,7 @@ AFTER_EXEC = {
 def test_an_error_of_ours_in_a_hook_is_the_hooks_and_the_container_goes_on(box: Box, point: str) -> None:
     box.write(rest=f"{OURS}{AFTER_EXEC[point]}\nconfig.add_async_hook(end, msec=200)\n")
     messages = box.fails("sleep", "1000", expect=137)
-    assert f'{point} h' in messages
+    assert f"{point} h" in messages
     assert '"fail" failed: ConfigError: ' in messages
     assert "hostname: cannot be set any more" in messages
     assert "ended 137" in messages
@@ -312,7 +314,7 @@ def test_a_supervisor_that_cannot_go_on_ends_its_container_first(box: Box) -> No
     )
     for options in ((), ("-D", "--wait-ready")):
         messages = box.haconiwa("start", *options, box.file, "--", "sleep", "1000", expect=125).stderr
-        assert f"error: {box.name}: cannot record its state in \"{box.run_dir}/state.json\": No such" in messages
+        assert f'error: {box.name}: cannot record its state in "{box.run_dir}/state.json": No such' in messages
         assert options or "ended stopped 125" in messages
         wait_until(lambda: not box.pid_file.exists(), "the supervisor has cleared up")
         box.nothing_left()

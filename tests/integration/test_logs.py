@@ -120,6 +120,50 @@ def test_following_goes_on_without_the_supervisor_and_with_another(box: Box) -> 
     (box.root / "tmp" / "go").unlink()
 
 
+def relays(box: Box) -> list[Watched]:
+    """The processes that write the logs of a barn of one container, of the barn's and of its supervisor's."""
+    state = box.state()
+    supervisor = state["supervisor"]["pid"]
+    barn = int(Path(f"/proc/{supervisor}/stat").read_text().rpartition(")")[2].split()[1])
+    found = [int(pid) for one in (barn, supervisor) for pid in children(one)]
+    return [Watched(pid) for pid in found if pid not in (supervisor, state["init"]["pid"])]
+
+
+def children(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def test_another_process_goes_on_when_the_one_that_writes_is_killed(box: Box) -> None:
+    os.mkfifo(box.root / "tmp" / "go")
+    box.write(rest='config.restart_policy("on-failure", backoff_sec=0)')
+    box.daemon("echo up; while read word; do echo $word || exit 9; test $word != fail || exit 3; done <>/tmp/go")
+    wait_until(lambda: log_path(box).read_text() == "up\n", "it is up")
+    (relay,) = relays(box)
+    relay.kill()
+    assert relay.ended()
+    relay.close()
+    (box.root / "tmp" / "go").write_text("more\n")
+    wait_until(lambda: log_path(box).read_text() == "up\nmore\n", "it prints more")
+    (box.root / "tmp" / "go").write_text("fail\n")
+    wait_until(lambda: log_path(box).read_text() == "up\nmore\nfail\nup\n", "it is up again")
+    assert "the process that writes the logs of this barn has died" in (
+        box.haconiwa("logs", "--supervisor", box.name).stdout
+    )
+    for relay in relays(box):  # the supervisor's own, too
+        relay.kill()
+        assert relay.ended()
+        relay.close()
+    (box.root / "tmp" / "go").write_text("lost\n")
+    wait_until(lambda: len(exits(box)) == 2, "who cannot print ends, and is started again")
+    box.stop()
+    (box.root / "tmp" / "go").unlink()
+
+
+def exits(box: Box) -> list[int]:
+    events = map(json.loads, box.haconiwa("events", "--json", box.name).stdout.splitlines())
+    return [event["exit_status"] for event in events if event["event"] == "exited"]
+
+
 def test_files_of_the_host(box: Box) -> None:
     file, other = box.folder / "out", box.folder / "err"
     box.write(
@@ -173,8 +217,7 @@ with define() as barn:
     wait_until(lambda: said() == [f"{name}\n" for name in names], "all are up")
     supervisors = [row["supervisor_pid"] for row in rows()]
     barn = Path(f"/proc/{supervisors[0]}/stat").read_text().rpartition(")")[2].split()[1]
-    children = Path(f"/proc/{barn}/task/{barn}/children").read_text().split()
-    assert len(set(children) - {str(pid) for pid in supervisors}) == 1
+    assert len(set(children(int(barn))) - {str(pid) for pid in supervisors}) == 1
     watched = [Watched(pid) for pid in (*supervisors, int(barn))]
     for one in watched[:-1]:  # each starts its container again
         os.kill(next(row["pid"] for row in rows() if row["supervisor_pid"] == one.pid), signal.SIGKILL)

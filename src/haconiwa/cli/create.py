@@ -53,7 +53,9 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
         force = arguments.force and path not in made  # a root that is shared must not be made again for each
         job = (container.rootfs, container.provision)  # what several containers share is done once
         provision = not arguments.no_provision and job not in provisioned
-        status = with_files_of(container, partial(_create, container, arguments, output, force=force, provision=provision))
+        status = with_files_of(
+            container, partial(_create, container, arguments, output, force=force, provision=provision)
+        )
         if status:
             return status
         provisioned.add(job)

@@ -61,8 +61,10 @@ def _reload(state: State, file: BarnSpec, output: Output) -> None:
     spec = next((container for container in file.containers if container.name == state.name), None)
     if spec is None:
         raise ContainerError("cannot reload", why="the file does not describe it any more", subject=state.name)
-    if live_status(state) not in ("created", "running"):
-        raise ContainerError("cannot reload", why=f"it is {live_status(state)}", subject=state.name)
+    status = live_status(state)
+    if status not in ("created", "running"):
+        hint = f"run haconiwa start --adopt {file.file} first" if status == "orphaned" else ""
+        raise ContainerError("cannot reload", why=f"it is {status}", hint=hint, subject=state.name)
     data = reload_data(spec)
     changes = [line for lines in differences(state.config, data).values() for line in lines]
     for line in changes:
