@@ -5,6 +5,7 @@ See: subuid(5), subgid(5).
 
 from __future__ import annotations
 
+from haconiwa.errors import HostError
 from haconiwa.host.paths import subid_file
 from haconiwa.spec.values import ID_MAX
 
@@ -58,8 +59,8 @@ def has_one_id() -> bool:
 def own_names(uid: int) -> frozenset[str]:
     """How the lines of a user may begin: its number and its names. Root may also use those of a user "haconiwa".
 
-    The host's passwd is read here and not by the C library, which would load modules for it; it is asked for a user
-    whom the file does not have, as where accounts come over the network.
+    The host's passwd is read here and not by the C library, which would load modules for it; a program asks that for a
+    user whom the file does not have, as where accounts come over the network.
     """
     names = {str(uid)} | ({"haconiwa"} if uid == 0 else set())
     try:
@@ -72,12 +73,12 @@ def own_names(uid: int) -> frozenset[str]:
 
 
 def _name_elsewhere(uid: int) -> set[str]:
-    import pwd
+    from haconiwa.host.tools import run_tool
 
     try:
-        return {pwd.getpwuid(uid).pw_name}
-    except (KeyError, OverflowError):
-        return set()
+        return {run_tool(f"look up the user {uid}", "getent", "passwd", str(uid)).partition(":")[0]}
+    except HostError:
+        return set()  # nobody knows it, or there is no such program
 
 
 def shown_owner(uid: int) -> str:
