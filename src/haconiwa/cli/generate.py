@@ -24,15 +24,14 @@ The service is up once every container is ready, or runs where nothing says when
 as haconiwa stop does; reloading it is haconiwa reload."""
 EPILOG = """\
 examples:
-  haconiwa generate systemd web.haco | tee /etc/systemd/system/web.service"""
+  haconiwa generate systemd web.haco | tee /etc/systemd/system/web.service
+  haconiwa generate systemd web.haco | tee ~/.config/systemd/user/web.service     as an ordinary user"""
 
 _UNIT = """\
 # Made by haconiwa generate systemd; see systemd.service(5).
 [Unit]
 Description={description}
-After=network-online.target
-Wants=network-online.target
-RequiresMountsFor={mounts}
+{after}RequiresMountsFor={mounts}
 
 [Service]
 Type=notify
@@ -47,8 +46,9 @@ Delegate=yes
 Restart=on-failure
 
 [Install]
-WantedBy=multi-user.target
+WantedBy={target}
 """
+_AFTER = "After=network-online.target\nWants=network-online.target\n"
 
 
 def add_arguments(parser: Parser) -> None:
@@ -59,7 +59,7 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: SimpleNamespace, output: Output) -> int:
     """Print the unit."""
-    output.result(unit(load_file(arguments.file), program()).rstrip("\n"))
+    output.result(unit(load_file(arguments.file), program(), of_user=os.geteuid() != 0).rstrip("\n"))
     return 0
 
 
@@ -69,15 +69,18 @@ def program() -> str:
     return os.path.abspath(name if os.sep in name else shutil.which(name) or name)
 
 
-def unit(spec: BarnSpec, command: str) -> str:
+def unit(spec: BarnSpec, command: str, *, of_user: bool = False) -> str:
     """The text of the unit.
 
     Args:
         spec: The haco file.
         command: Absolute path of haconiwa.
+        of_user: For the service manager of an ordinary user, which knows other targets.
     """
     roots = (container.rootfs.path for container in spec.containers if container.rootfs)
     return _UNIT.format(
+        after="" if of_user else _AFTER,
+        target="default.target" if of_user else "multi-user.target",
         description=_plain(f"haconiwa: {spec.name}"),
         mounts=" ".join(_word(path) for path in dict.fromkeys((spec.file, *roots))),
         start=" ".join(_argument(word) for word in (command, "start", "--no-daemon", spec.file)),

@@ -30,6 +30,12 @@ def test_a_plain_one() -> None:
     assert (found["Type"], found["KillMode"], found["Delegate"]) == ("notify", "mixed", "yes")
 
 
+def test_a_users_service_manager_knows_other_targets() -> None:
+    roots, own = (lines(unit(barn("/srv"), "/usr/bin/haconiwa", of_user=of_user)) for of_user in (False, True))
+    assert (roots["WantedBy"], own["WantedBy"]) == ("multi-user.target", "default.target")
+    assert set(roots) - set(own) == {"After", "Wants"}
+
+
 @pytest.mark.parametrize(
     ("path", "shown"),
     [
