@@ -6,7 +6,7 @@ import os
 from types import SimpleNamespace
 
 from haconiwa.cli.targets import find
-from haconiwa.errors import EXIT_USAGE, ConfigError, Problem
+from haconiwa.errors import ConfigError, Problem, printable
 from haconiwa.host.loop import Loop
 from haconiwa.isolation.step import Site
 from haconiwa.kernel import signals as signal
@@ -55,11 +55,9 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("-e", "--env", metavar="NAME=VALUE", action="append", help="set a variable; may be repeated")
 
 
-def run(arguments: SimpleNamespace, output: Output) -> int:
+def run(arguments: SimpleNamespace, _output: Output) -> int:
     """Attach, and wait for the command's end."""
-    state = choose(find(arguments.container), arguments.name, output)
-    if state is None:
-        return EXIT_USAGE
+    state = choose(find(arguments.container), arguments.name)
     terminal = os.isatty(0) and os.isatty(1)
     request = AttachRequest(
         command=tuple(arguments.command),
@@ -76,18 +74,19 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
     return _run(Container(spec, steps, Site(spec), 2 if arguments.debug else -1), terminal)
 
 
-def choose(states: list[State], name: str | None, output: Output) -> State | None:
-    """The one container that is meant; None after saying which there are."""
-    if name is not None:
-        states = [state for state in states if state.name == name]
-        if not states:
-            raise ConfigError(Problem(f'no container "{name}" of that file runs'))
-    if len(states) > 1:
-        output.say("several containers run from that file, choose one with -n:")
-        for state in states:
-            output.say(f"  {state.name}")
-        return None
-    return states[0]
+def choose(states: list[State], name: str | None) -> State:
+    """The one container that is meant.
+
+    Raises:
+        ConfigError: There are several, or none of that name; it says which there are.
+    """
+    names = ", ".join(printable(state.name) for state in states)
+    chosen = [state for state in states if name in (None, state.name)]
+    if not chosen:
+        raise ConfigError(Problem(f'no container "{name}" of that file runs', hint=f"there are {names}"))
+    if len(chosen) > 1:
+        raise ConfigError(Problem(f"several containers run from that file: {names}", hint="choose one with -n"))
+    return chosen[0]
 
 
 def _run(container: Container, terminal: bool) -> int:

@@ -195,6 +195,11 @@ def test_commands_on_a_barn(box: Box, haconiwa: Program) -> None:
     assert sorted(found["name"] for found in json.loads(haconiwa("inspect", box.file).stdout)) == names
     (found,) = json.loads(haconiwa("inspect", "-n", names[1], box.file).stdout)
     assert found["name"] == names[1]
+    listed = f"error: several containers run from that file: {', '.join(names)}; choose one with -n\n"
+    assert haconiwa("--quiet", "attach", box.file, "--", "true", expect=2).stderr == listed
+    error = haconiwa("attach", "-n", "other", box.file, "--", "true", expect=2).stderr
+    assert error == f'error: no container "other" of that file runs; there are {", ".join(names)}\n'
+    assert haconiwa("attach", "-n", names[2], box.file, "--", "hostname").stdout == f"{names[2]}\n"
     haconiwa("kill", "-s", "KILL", "-n", names[1], box.file)
     assert sorted(haconiwa("ps", "-q").stdout.split()) == [names[0], names[2]]
     assert f'has no container with name "{names[1]}"' in haconiwa("stop", "-n", names[1], box.file, expect=125).stderr
