@@ -571,6 +571,20 @@ def test_group_with_a_foreign_process_is_left_alone(box: Box, other: subprocess.
     box.nothing_left()
 
 
+def test_stop_names_a_group_that_a_foreign_process_keeps(box: Box, other: subprocess.Popen[bytes]) -> None:
+    state = box.daemon()
+    group = Path(state["cgroups"][0])
+    (group / "cgroup.procs").write_text(str(other.pid))
+    error = box.haconiwa("stop", "-T", "0", box.name, expect=125).stderr
+    assert f'{box.name}: has ended, but the cgroup "{group}" stays: something else put processes into it: ' in error
+    assert error.splitlines()[-2].endswith(f": {other.pid}")
+    assert other.poll() is None
+    other.kill()
+    wait_until(lambda: not (group / "cgroup.procs").read_text(), "it is empty")
+    box.run("true")
+    box.nothing_left()
+
+
 def test_supervisor_is_small(box: Box) -> None:
     state = box.daemon()
     with open(f"/proc/{state['supervisor']['pid']}/status", encoding="ascii") as file:

@@ -6,7 +6,7 @@ from haconiwa.cli.targets import add_target, find, seconds
 from haconiwa.errors import ContainerError
 from haconiwa.lifecycle.damaged import is_damaged, stop_damaged
 from haconiwa.lifecycle.state import live_status
-from haconiwa.lifecycle.stop import forget, stop
+from haconiwa.lifecycle.stop import forget, refuse_leftovers, stop
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """\
 End a container: TERM to its first process, and after the timeout KILL to everything in it. When stop returns 0, it is
-gone, its teardown hooks have run, and nothing of it is left.
+gone, its teardown hooks have run, and nothing of it is left. A group into which something else has put a process is
+named, and the process stays.
 
 Given a haco file, all containers that were started from it are stopped, one after the other. A first process without
 a handler for TERM would never notice it, as the kernel protects PID 1: one that is younger than the timeout has until
@@ -57,6 +58,7 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
 def _stop(state: State, timeout_s: float, output: Output) -> None:
     if live_status(state) == "stopped":
         forget(state)
+        refuse_leftovers(state)
         output.say(f"{state.name}: had ended already")
     else:
         stop(state, timeout_s, output.say)

@@ -7,7 +7,7 @@ import select
 import time
 
 from haconiwa.errors import ContainerError
-from haconiwa.isolation.groups import kill_groups
+from haconiwa.isolation.groups import kill_groups, member_pids
 from haconiwa.kernel import signals as signal
 from haconiwa.lifecycle.identity import NOBODY, age_s, open_pidfd
 from haconiwa.lifecycle.state import Claim, State, is_supervised
@@ -180,6 +180,24 @@ def _wait_for_supervisor(state: State) -> None:
             )
     if not is_supervised(state.name):
         forget(state)
+        refuse_leftovers(state)
+
+
+def refuse_leftovers(state: State) -> None:
+    """Name a group that stays because processes that are not the container's are in it.
+
+    Raises:
+        ContainerError: There is one.
+    """
+    for path in state.cgroups:
+        if os.path.isdir(path) and not is_supervised(state.name):
+            pids = " ".join(map(str, member_pids(path)))
+            raise ContainerError(
+                f'has ended, but the cgroup "{path}" stays',
+                why=f"something else put processes into it: {pids or 'they cannot be seen from here'}",
+                hint="end them or move them out; until then the name cannot be started again",
+                subject=state.name,
+            )
 
 
 def forget(state: State) -> None:
