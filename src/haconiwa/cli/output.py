@@ -31,9 +31,12 @@ class Output:
         _write(1, text)
 
     def say(self, text: str) -> None:
-        """A message about what is done."""
+        """A message about what is done. That nobody reads it any more is no reason not to do it."""
         if not self.quiet:
-            _write(message_fd(), text)
+            try:
+                _write(message_fd(), text)
+            except BrokenPipeError:
+                self.quiet = True
 
 
 def _write(fd: int, text: str) -> None:

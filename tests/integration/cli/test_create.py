@@ -197,3 +197,18 @@ def test_a_root_that_somebody_else_made_is_provisioned(
     busybox_root.rename(busybox_root.parent / "gone")
     error = haconiwa("create", file, expect=125).stderr
     assert f'the root file system "{busybox_root}" does not exist\n  hint: skip_bootstrap leaves making it' in error
+
+
+@pytest.mark.requires("root", "busybox")
+def test_provisioning_goes_on_when_nobody_reads_what_it_says(
+    haco_file: HacoFile, run_dirs: RunDirs, haconiwa: Program
+) -> None:
+    root = run_dirs.lib / "made"
+    file = haco_file(TEXT.format(root=str(root), second="seq 1000; echo two >> /etc/steps"))
+    haconiwa("create", "-N", file)
+    with haconiwa.start("provision", file) as process:
+        assert process.stderr
+        process.stderr.close()
+        assert process.wait(20) == 0
+    assert (root / "etc/steps").read_text(encoding="ascii") == "one\ntwo\n"
+    assert "provisioning did not come to its end" not in haconiwa("create", file).stderr
