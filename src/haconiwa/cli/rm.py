@@ -24,7 +24,7 @@ DESCRIPTION = """\
 Remove the root file system of a haco file, and what haconiwa has recorded about it. The file itself stays.
 
 Refused while a container runs in it, while something is mounted below it, and for a directory that haconiwa has not
-made. A link in it is removed, not followed.
+made. A link in it is removed, not followed; where the root itself is a link, what it leads to is removed.
 
 With --namespaces it is the namespaces that are kept by persist_in= which are removed, and nothing else. Programs that
 are in one stay in it."""
@@ -58,9 +58,12 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
 
 def _remove(paths: Iterable[str], arguments: SimpleNamespace, output: Output) -> int:
     for path in paths:
-        was_there = os.path.lexists(path)
+        real = os.path.realpath(path)
+        was_there = os.path.lexists(real)
         remove(path, force=arguments.force)
-        output.say(f"Removed rootfs {path}" if was_there else f"There is no rootfs {path}")
+        output.say(f"Removed rootfs {real}" if was_there else f"There is no rootfs {real}")
+        if os.path.islink(path):
+            output.say(f"{path} is a link to it and stays")
     return 0
 
 

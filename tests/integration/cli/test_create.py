@@ -212,3 +212,14 @@ def test_provisioning_goes_on_when_nobody_reads_what_it_says(
         assert process.wait(20) == 0
     assert (root / "etc/steps").read_text(encoding="ascii") == "one\ntwo\n"
     assert "provisioning did not come to its end" not in haconiwa("create", file).stderr
+
+
+@pytest.mark.requires("root", "busybox")
+def test_rm_of_a_link_names_what_it_leads_to(haco_file: HacoFile, run_dirs: RunDirs, haconiwa: Program) -> None:
+    link, root = run_dirs.base / "link", run_dirs.base / "real"
+    link.symlink_to(root)
+    file = haco_file(TEXT.format(root=str(link), second="true"))
+    haconiwa("create", "-N", file)
+    assert haconiwa("rm", file).stderr == f"Removed rootfs {root}\n{link} is a link to it and stays\n"
+    assert haconiwa("rm", file).stderr == f"There is no rootfs {root}\n{link} is a link to it and stays\n"
+    assert link.is_symlink()
