@@ -62,8 +62,16 @@ def _components(value: object) -> str:
 
 
 def _git_url(value: object) -> str:
+    from haconiwa.spec.git import git_url
+
     is_url = issubclass(type(value), str) and ":" in word(value)
-    return word(value) if is_url else host_path(value)
+    return git_url(word(value) if is_url else host_path(value))
+
+
+def _git_options(value: object) -> tuple[str, ...]:
+    from haconiwa.spec.git import git_options
+
+    return git_options(_words(value))
 
 
 def _archive(value: object) -> str:
@@ -139,7 +147,7 @@ class Bootstrap(Section):
 
     git_url: Setting[StrPath, str | None] = Setting(_git_url, None)
     """git: what to clone: a URL, or a path on the host."""
-    git_options: Setting[Sequence[str], tuple[str, ...]] = Setting(_words, ())
+    git_options: Setting[Sequence[str], tuple[str, ...]] = Setting(_git_options, ())
     """git: options of ``git clone``."""
     git_branch: Setting[str, str | None] = Setting(word, None)
     """git: the branch or tag; the repository's own choice unless set."""
