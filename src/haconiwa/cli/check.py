@@ -43,6 +43,8 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
     """Load, look, plan."""
     if arguments.host == (arguments.file is not None):
         raise ConfigError("check takes a FILE or --host")
+    if arguments.json and not arguments.host:
+        raise ConfigError("check takes --json with --host only")
     if arguments.host:
         from haconiwa.cli.host_report import report
 

@@ -60,6 +60,7 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
     spec = as_caller_may(loaded, "start")
     if arguments.adopt:
         return _adopt(spec, arguments, output)
+    _refuse_contradictions(arguments)
     if arguments.bootstrap:
         spec = _created(spec, arguments, output)
     spec = _with_command(spec, tuple(arguments.command))
@@ -68,6 +69,8 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
         spec = as_caller_may(spec, "start")  # of what an ordinary user may not this is new
     if arguments.daemon or arguments.no_daemon:
         spec = replace(spec, daemonize=arguments.daemon)
+    if arguments.wait_ready and not spec.daemonize:
+        raise ConfigError(Problem("--wait-ready is for containers in the background", hint="add -D"))
     if os.geteuid() != 0:
         _prepare(loaded, output)
     status = run_barn(spec, _options(spec, arguments))
@@ -105,6 +108,13 @@ def _prepare(loaded: BarnSpec, output: Output) -> None:
 
     for line in prepare_start(loaded):
         output.say(line)
+
+
+def _refuse_contradictions(arguments: SimpleNamespace) -> None:
+    if arguments.daemon and arguments.no_daemon:
+        raise ConfigError(Problem("-D and -T contradict each other: in the background or in the foreground?"))
+    if arguments.no_provision and not arguments.bootstrap:
+        raise ConfigError(Problem("-N is about making the root file system", hint="add -b, or leave it out"))
 
 
 def select(spec: BarnSpec, name: str | None) -> BarnSpec:

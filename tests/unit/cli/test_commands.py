@@ -12,7 +12,7 @@ import pytest
 
 import haconiwa
 from haconiwa.build.report import prefixed
-from haconiwa.cli import check, inspect, main, plan, revisions, version
+from haconiwa.cli import check, inspect, main, plan, revisions, start, version
 from haconiwa.cli.arguments import parse
 from haconiwa.cli.output import Output
 from haconiwa.cli.progress import Progress
@@ -196,3 +196,18 @@ def test_a_file_prints_no_results(file: str, capfd: pytest.CaptureFixture[str], 
     out, err = capfd.readouterr()
     json.loads(out)
     assert "the file prints" in err or "the file prints" not in out
+
+
+@pytest.mark.parametrize(
+    ("module", "options", "message"),
+    [
+        (start, ("-D", "-T"), "-D and -T contradict each other"),
+        (start, ("-N",), "-N is about making the root file system; add -b"),
+        (start, ("--wait-ready",), "--wait-ready is for containers in the background; add -D"),
+        (check, ("--json",), "check takes --json with --host only"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(module: Any, options: tuple[str, ...], message: str) -> None:
+    Path("web.haco").write_text(HACO, encoding="utf-8")
+    with pytest.raises(ConfigError, match=message):
+        run(module, module.__name__.rpartition(".")[2], *options, "web.haco")
