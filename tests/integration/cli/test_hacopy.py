@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.support.program import Program
+from haconiwa import __version__
+from tests.support.program import TREE, Program
 
 pytestmark = pytest.mark.requires("root", "busybox")
 
@@ -76,3 +78,11 @@ def run_error(hacopy: Program, code: str) -> str:
 def test_nothing_survives_the_first_process(hacopy: Program) -> None:
     body = "if fork() == 0:\n    os.read(os.pipe()[0], 1)\nprint('ended')"
     assert run(hacopy, body) == "ended\n"
+
+
+@pytest.mark.parametrize("command", ["haconiwa", "hacopy"])
+def test_both_commands_run_from_a_checkout(command: str, tmp_path: Path) -> None:
+    link = tmp_path / command
+    link.symlink_to(Path(TREE) / "bin" / command)
+    done = subprocess.run([link, "--version"], capture_output=True, check=True, text=True, cwd="/")
+    assert done.stdout == f"{command} {__version__}\n"
