@@ -22,6 +22,8 @@ DEADLINE_S = 20.0
 INDEPENDENT = ("procfs", "sysfs", "devtmpfs", "devpts", "shm")
 HEEDS_TERM = "trap exit TERM; while :; do sleep 0.05; done"
 """A program that need not be killed."""
+HOST_GROUPS = f"config.namespace.enter('cgroup', '/proc/{os.getpid()}/ns/cgroup')"
+"""A setting that lets a container see its groups by their paths on the host."""
 NAMESPACES = ("mount", "ipc", "uts", "pid")
 
 _HACO = """\

@@ -9,7 +9,7 @@ import pytest
 
 from haconiwa.kernel.capabilities import to_mask
 from haconiwa.spec.model import DEFAULT_CAPABILITIES
-from tests.integration.box import NAMESPACES, Box, Watched, wait_until
+from tests.integration.box import HOST_GROUPS, NAMESPACES, Box, Watched, wait_until
 from tests.support.program import Program
 
 pytestmark = pytest.mark.requires("root", "busybox")
@@ -70,6 +70,7 @@ def test_namespaces_are_the_containers(box: Box, name: str) -> None:
 
 
 def test_it_is_in_the_containers_group(box: Box) -> None:
+    box.write(HOST_GROUPS)
     pid = box.daemon()["init"]["pid"]
     with open(f"/proc/{pid}/cgroup", encoding="utf-8") as file:
         assert box.attach("cat", "/proc/self/cgroup").stdout == file.read()

@@ -13,7 +13,7 @@ import pexpect
 import pytest
 
 from haconiwa.host.cgroups import hierarchies
-from tests.integration.box import NAMESPACES, Box
+from tests.integration.box import HOST_GROUPS, NAMESPACES, Box
 
 pytestmark = pytest.mark.requires("root", "busybox")
 
@@ -125,7 +125,7 @@ def test_names_of_v1_mean_the_same(box: Box) -> None:
 
 def test_processes_are_limited_from_the_first_on_and_by_attach_too(box: Box) -> None:
     needs("pids")
-    box.write("config.cgroup['pids.max'] = 4")
+    box.write(f"config.cgroup['pids.max'] = 4\n{HOST_GROUPS}")
     forks = "sleep 100 & sleep 100 & sleep 100 & sleep 100 & wait"
     assert "Resource temporarily unavailable" in box.run("/bin/sh", "-c", forks, expect=None).stderr
     box.daemon()

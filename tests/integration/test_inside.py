@@ -13,7 +13,7 @@ import pytest
 
 from haconiwa.kernel.capabilities import to_mask
 from haconiwa.spec.model import DEFAULT_CAPABILITIES
-from tests.integration.box import NAMESPACES, Box
+from tests.integration.box import HOST_GROUPS, NAMESPACES, Box
 from tests.support.requirements import has
 
 pytestmark = pytest.mark.requires("root", "busybox")
@@ -188,7 +188,7 @@ def test_cgroup_namespace_is_its_own_and_rooted_at_the_containers_group(box: Box
 
 @pytest.mark.setting("namespace.enter")
 def test_process_is_in_its_group_as_the_hosts_cgroup_namespace_shows(box: Box) -> None:
-    box.write(f"config.namespace.enter('cgroup', '/proc/{os.getpid()}/ns/cgroup')")
+    box.write(HOST_GROUPS)
     assert any(line.endswith(f"/haconiwa/{box.name}") for line in box.sh("cat /proc/self/cgroup").splitlines())
 
 

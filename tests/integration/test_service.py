@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.box import Box, finish
+from tests.integration.box import HOST_GROUPS, Box, finish
 from tests.support.requirements import cgroup2_mounts
 
 pytestmark = pytest.mark.requires("root", "busybox")
@@ -46,6 +46,7 @@ def test_a_delegated_group_holds_the_containers(box: Box, settings: str) -> None
     service = Path(mounts[0], f"haconiwa-test-service-{os.getpid()}")
     service.mkdir()
     os.setxattr(service, "trusted.delegate", b"1")
+    box.write(HOST_GROUPS)
     join = f'echo $$ > {service}/cgroup.procs && exec "$@"'
     argv = ["sh", "-c", join, "sh", box.haconiwa.path, "start", str(box.file), "--", "/bin/cat", "/proc/self/cgroup"]
     try:
