@@ -71,75 +71,109 @@ def _hooks(container: Container) -> list[HookSpec]:
 
 
 def _container(container: Container, daemon: bool) -> ContainerSpec:
-    values = container._values
-    root = _rootfs(container)
     network = _network(container)
-    namespaces = _namespaces(container, network)
-    bootstrap = _bootstrap(container)
-    filesystem = container.filesystem
-    joined = _section(container, Namespace).get("joined", {})
     return ContainerSpec(
-        name=container.name,
-        hostname=(container.hostname or container.name) if "uts" in namespaces else None,
-        domainname=container.domainname,
-        init_command=container.init_command,
-        environ=dict(container.environ),
-        workdir=container.workdir,
-        user=UserSpec(
-            uid=container.uid,
-            gid=container.gid,
-            groups=container.groups,
-            where=_where(container, "uid", "gid", "groups"),
-        ),
-        rootfs=root,
-        root_mounts=_root_mounts(bootstrap) if root is not None else (),
-        # Without a root of its own the container sees the host's, where nothing is to be hidden from anybody else.
-        masked_paths=tuple(filesystem.masked_paths) if root is not None else (),
-        readonly_paths=tuple(filesystem.readonly_paths) if root is not None else (),
-        mounts=_mounts(values),
-        devices=tuple(values.get("devices", {}).values()),
-        lxcfs_root=values.get("lxcfs_root"),
-        network_etc=values.get("network_etc"),
-        network=network,
-        namespaces=namespaces,
-        joined_namespaces=tuple(joined.values()),
-        uid_mappings=tuple(_section(container, Namespace).get("uid_mappings", ())),
-        gid_mappings=tuple(_section(container, Namespace).get("gid_mappings", ())),
-        auto_ids=_section(container, Namespace).get("auto_ids", 0),
-        cgroup=_cgroup(container),
-        rlimits=tuple(_section(container, Resource).values()),
-        capabilities=_capabilities(container, network),
-        no_new_privs=container.no_new_privs,
-        persisted_namespaces=tuple(_section(container, Namespace).get("persisted", {}).values()),
-        time_offsets=_section(container, Namespace).get("time_offsets"),
-        apparmor=container.apparmor,
-        selinux_context=container.selinux_context,
-        landlock=_landlock(container),
-        sysctls=_sysctls(container),
-        oom_score_adj=container.oom_score_adj,
-        umask=container.umask,
-        personality=container.personality,
-        seccomp=_seccomp(container),
-        session_leader=daemon or values.get("session_leader", False),
-        hooks=tuple(hook for hook in _hooks(container) if hook.point not in BARN_POINTS),
-        timers=tuple(values.get("timers", ())),
-        signal_handlers=tuple(values.get("handlers", ())),
-        bootstrap=bootstrap,
-        provision=_provision(container),
-        stdio=dict(_section(container, Command)),
-        metadata=dict(container.metadata),
-        container_pid_file=container.container_pid_file or default_pid_file(container.name),
-        wait_interval=container.wait_interval,
-        log_level=container.log_level,
-        readiness=tuple(values.get("readiness", ())),
-        healthcheck=values.get("healthcheck"),
-        restart=values.get("restart"),
-        cgroup_hooks=tuple(values.get("cgroup_hooks", ())),
-        after=container.after,
-        after_condition=container.condition,
-        reloadable=values.get("reloadable", RELOADABLE),
+        **_program(container, daemon),
+        **_files(container),
+        **_isolation(container, network, _namespaces(container, network)),
+        **_confinement(container, network),
+        **_supervision(container),
         sources=dict(container._sources),
     )
+
+
+def _program(container: Container, daemon: bool) -> Values:
+    """What runs, as whom, and with which streams."""
+    user = UserSpec(
+        uid=container.uid,
+        gid=container.gid,
+        groups=container.groups,
+        where=_where(container, "uid", "gid", "groups"),
+    )
+    return {
+        "name": container.name,
+        "init_command": container.init_command,
+        "environ": dict(container.environ),
+        "workdir": container.workdir,
+        "user": user,
+        "session_leader": daemon or container._values.get("session_leader", False),
+        "stdio": dict(_section(container, Command)),
+        "metadata": dict(container.metadata),
+    }
+
+
+def _files(container: Container) -> Values:
+    """What it sees of files, and where they come from."""
+    values, filesystem, root = container._values, container.filesystem, _rootfs(container)
+    bootstrap = _bootstrap(container)
+    return {
+        "rootfs": root,
+        "root_mounts": _root_mounts(bootstrap) if root is not None else (),
+        # Without a root of its own the container sees the host's, where nothing is to be hidden from anybody else.
+        "masked_paths": tuple(filesystem.masked_paths) if root is not None else (),
+        "readonly_paths": tuple(filesystem.readonly_paths) if root is not None else (),
+        "mounts": _mounts(values),
+        "devices": tuple(values.get("devices", {}).values()),
+        "lxcfs_root": values.get("lxcfs_root"),
+        "network_etc": values.get("network_etc"),
+        "bootstrap": bootstrap,
+        "provision": _provision(container),
+    }
+
+
+def _isolation(container: Container, network: NetworkSpec | None, namespaces: tuple[NamespaceType, ...]) -> Values:
+    """What it has for itself."""
+    section = _section(container, Namespace)
+    return {
+        "hostname": (container.hostname or container.name) if "uts" in namespaces else None,
+        "domainname": container.domainname,
+        "network": network,
+        "namespaces": namespaces,
+        "joined_namespaces": tuple(section.get("joined", {}).values()),
+        "uid_mappings": tuple(section.get("uid_mappings", ())),
+        "gid_mappings": tuple(section.get("gid_mappings", ())),
+        "auto_ids": section.get("auto_ids", 0),
+        "persisted_namespaces": tuple(section.get("persisted", {}).values()),
+        "time_offsets": section.get("time_offsets"),
+        "sysctls": _sysctls(container),
+    }
+
+
+def _confinement(container: Container, network: NetworkSpec | None) -> Values:
+    """What it may use."""
+    return {
+        "cgroup": _cgroup(container),
+        "rlimits": tuple(_section(container, Resource).values()),
+        "capabilities": _capabilities(container, network),
+        "no_new_privs": container.no_new_privs,
+        "apparmor": container.apparmor,
+        "selinux_context": container.selinux_context,
+        "landlock": _landlock(container),
+        "oom_score_adj": container.oom_score_adj,
+        "umask": container.umask,
+        "personality": container.personality,
+        "seccomp": _seccomp(container),
+    }
+
+
+def _supervision(container: Container) -> Values:
+    """What its supervisor does."""
+    values = container._values
+    return {
+        "hooks": tuple(hook for hook in _hooks(container) if hook.point not in BARN_POINTS),
+        "timers": tuple(values.get("timers", ())),
+        "signal_handlers": tuple(values.get("handlers", ())),
+        "container_pid_file": container.container_pid_file or default_pid_file(container.name),
+        "wait_interval": container.wait_interval,
+        "log_level": container.log_level,
+        "readiness": tuple(values.get("readiness", ())),
+        "healthcheck": values.get("healthcheck"),
+        "restart": values.get("restart"),
+        "cgroup_hooks": tuple(values.get("cgroup_hooks", ())),
+        "after": container.after,
+        "after_condition": container.condition,
+        "reloadable": values.get("reloadable", RELOADABLE),
+    }
 
 
 def _section(container: Container, kind: type[Section]) -> Values:
