@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from haconiwa.host.cgroups import hierarchies
 from haconiwa.kernel.capabilities import (
-    NAMES,
     ambient_clear,
     ambient_raise,
     capbset_drop,
@@ -50,6 +49,7 @@ from haconiwa.kernel.mount import (
     pivot_root,
     umount2,
 )
+from haconiwa.kernel.names import CAPABILITIES
 from haconiwa.kernel.namespaces import CLONE, namespace_type, setns, unshare
 from haconiwa.kernel.network import set_interface_up
 from haconiwa.kernel.process import (
@@ -70,15 +70,15 @@ pidfd_open = os.pidfd_open
 getrlimit, setrlimit, prlimit = resource.getrlimit, resource.setrlimit, resource.prlimit
 
 __all__ = [
-    "AT", "AT_FDCWD", "CLONE", "CLOSE_RANGE", "MNT", "MOUNT_ATTR", "MOVE_MOUNT", "MS", "NAMES", "OPEN_TREE", "RESOLVE",
-    "SyscallError", "ambient_clear", "ambient_raise", "bind_mount", "capbset_drop", "capbset_read", "capget", "capset",
-    "chdir", "chroot", "clone3", "close_range", "enter_root", "execv", "execve", "execvp", "fork", "fsconfig_create",
-    "fsconfig_set_flag", "fsconfig_set_string", "fsmount", "fsopen", "getpid", "getrlimit", "join_cgroup",
-    "join_session_keyring", "keep_capabilities", "last_cap", "make_private", "map_ids", "mount", "mount_setattr",
-    "move_mount", "namespace_type", "open_tree", "openat2", "pidfd_open", "pidfd_send_signal", "pivot_root", "prlimit",
-    "remove_cgroup", "run_child", "set_child_subreaper", "set_dumpable", "set_interface_up", "set_keepcaps",
-    "set_no_new_privs", "set_pdeathsig", "set_rlimit", "setdomainname", "setgroups", "sethostname", "setns",
-    "setresgid", "setresuid", "setrlimit", "setsid", "to_mask", "to_names", "umount2", "unshare", "waitpid",
+    "AT", "AT_FDCWD", "CAPABILITIES", "CLONE", "CLOSE_RANGE", "MNT", "MOUNT_ATTR", "MOVE_MOUNT", "MS", "OPEN_TREE",
+    "RESOLVE", "SyscallError", "ambient_clear", "ambient_raise", "bind_mount", "capbset_drop", "capbset_read", "capget",
+    "capset", "chdir", "chroot", "clone3", "close_range", "enter_root", "execv", "execve", "execvp", "fork",
+    "fsconfig_create", "fsconfig_set_flag", "fsconfig_set_string", "fsmount", "fsopen", "getpid", "getrlimit",
+    "join_cgroup", "join_session_keyring", "keep_capabilities", "last_cap", "make_private", "map_ids", "mount",
+    "mount_setattr", "move_mount", "namespace_type", "open_tree", "openat2", "pidfd_open", "pidfd_send_signal",
+    "pivot_root", "prlimit", "remove_cgroup", "run_child", "set_child_subreaper", "set_dumpable", "set_interface_up",
+    "set_keepcaps", "set_no_new_privs", "set_pdeathsig", "set_rlimit", "setdomainname", "setgroups", "sethostname",
+    "setns", "setresgid", "setresuid", "setrlimit", "setsid", "to_mask", "to_names", "umount2", "unshare", "waitpid",
 ]  # fmt: skip
 
 
@@ -183,7 +183,7 @@ def keep_capabilities(*names: str) -> None:
     """Give up all capabilities but these, for good: those of the process, and those it could gain by exec.
 
     Raises:
-        ValueError: A name that is not in `NAMES`.
+        ValueError: A name that is not in `CAPABILITIES`.
         SyscallError: EPERM, without CAP_SETPCAP.
 
     See: capabilities(7)

@@ -13,6 +13,7 @@ from haconiwa.kernel import signals as signal
 from haconiwa.lifecycle.attach import AttachRequest, plan_attach
 from haconiwa.lifecycle.container import Container
 from haconiwa.lifecycle.relay import Relay
+from haconiwa.lifecycle.to_end import run_to_end
 from haconiwa.spec.values import Refused, capability, environ_key, environ_value, owner_id
 from haconiwa.supervisor.link import make_link, receive
 from haconiwa.supervisor.signals import Signals
@@ -93,19 +94,13 @@ def _run(container: Container, terminal: bool) -> int:
     ours, theirs = make_link()
     if terminal:
         container.site.terminal_socket = theirs
-    try:
-        container.start()
+
+    def relay() -> None:
         theirs.close()
         if terminal:
             _relay(container, receive(ours)[2])
-        return container.reap()
-    except BaseException:
-        container.kill()
-        if container.pidfd >= 0:
-            container.reap()
-        raise
-    finally:
-        container.clean_up()
+
+    return run_to_end(container, relay)
 
 
 def _relay(container: Container, master_fd: int) -> None:

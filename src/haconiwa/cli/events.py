@@ -6,6 +6,7 @@ import json
 import os
 import time
 
+from haconiwa.cli.targets import count
 from haconiwa.errors import printable
 from haconiwa.host.paths import events_file
 from haconiwa.lifecycle.follow import Follower
@@ -41,7 +42,7 @@ def add_arguments(parser: Parser) -> None:
     """The command's own arguments."""
     parser.add_argument("targets", metavar="FILE|NAME", nargs="*", help="only these containers, or those of a file")
     parser.add_argument("-f", "--follow", action="store_true", help="go on printing what happens")
-    parser.add_argument("-n", "--lines", metavar="N", type=_count, help="of the past only the last N")
+    parser.add_argument("-n", "--lines", metavar="N", type=count, help="of the past only the last N")
     parser.add_argument("--json", action="store_true", help="print one object a line")
 
 
@@ -123,13 +124,3 @@ def describe(event: Event) -> str:
 def _shown(value: object) -> str:
     text = value if isinstance(value, str) else json.dumps(value)
     return json.dumps(text, ensure_ascii=False) if not text or " " in text else text
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise ValueError(text)
-    return value
-
-
-_count.__name__ = "number"  # what argparse calls a value that is none

@@ -6,7 +6,7 @@ import os
 import select
 import time
 
-from haconiwa.cli.targets import find
+from haconiwa.cli.targets import count, find
 from haconiwa.errors import ConfigError, ContainerError, Problem
 from haconiwa.host.descriptors import write_all
 from haconiwa.host.paths import log_dir, log_file, supervisor_log_file
@@ -43,7 +43,7 @@ def add_arguments(parser: Parser) -> None:
     """The command's own arguments."""
     parser.add_argument("target", metavar="FILE|NAME", help="the container, or the file of one that still exists")
     parser.add_argument("-f", "--follow", action="store_true", help="go on until the container has ended")
-    parser.add_argument("-n", "--lines", metavar="N", type=_count, help="of the past only the last N lines")
+    parser.add_argument("-n", "--lines", metavar="N", type=count, help="of the past only the last N lines")
     parser.add_argument("-t", "--timestamps", action="store_true", help="print when each line was written, to 0.1 s")
     parser.add_argument("--supervisor", action="store_true", help="what the supervisor has printed")
 
@@ -142,13 +142,3 @@ def _read(path: str) -> bytes:
             return file.read()
     except FileNotFoundError:
         return b""
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise ValueError(text)
-    return value
-
-
-_count.__name__ = "number"  # what argparse calls a value that is none

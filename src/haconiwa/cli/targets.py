@@ -43,6 +43,21 @@ def seconds(text: str) -> float:
     return value
 
 
+def count(text: str) -> int:
+    """A number of lines of a command line.
+
+    Raises:
+        ValueError: It is none.
+    """
+    value = int(text)
+    if value < 0:
+        raise ValueError(text)
+    return value
+
+
+count.__name__ = "number"  # what argparse calls a value that is none
+
+
 def all_states(unreadable: list[ContainerError] | None = None) -> list[State]:
     """Every recorded container, oldest first.
 

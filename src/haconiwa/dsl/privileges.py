@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from haconiwa.dsl.node import Recording, Section
+from haconiwa.kernel.names import CAPABILITIES
 from haconiwa.spec.model import DEFAULT_CAPABILITIES, RlimitSpec
-from haconiwa.spec.names import CAPABILITIES, LIMITS
+from haconiwa.spec.names import LIMITS
 from haconiwa.spec.values import Refused, boolean, capability, number, show, string, suggestion
 
 TYPE_CHECKING = False

@@ -4,24 +4,14 @@ from __future__ import annotations
 
 from haconiwa.kernel.foreign import Structure, byref, c_int, c_uint32, c_void_p
 from haconiwa.kernel.libc import fields, raw_syscall, syscall_error
-from haconiwa.kernel.names import KernelEnum
+from haconiwa.kernel.names import CAPABILITIES, KernelEnum
 from haconiwa.kernel.prctl import PR, prctl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-NAMES = (
-    "chown", "dac_override", "dac_read_search", "fowner", "fsetid", "kill", "setgid", "setuid", "setpcap",
-    "linux_immutable", "net_bind_service", "net_broadcast", "net_admin", "net_raw", "ipc_lock", "ipc_owner",
-    "sys_module", "sys_rawio", "sys_chroot", "sys_ptrace", "sys_pacct", "sys_admin", "sys_boot", "sys_nice",
-    "sys_resource", "sys_time", "sys_tty_config", "mknod", "lease", "audit_write", "audit_control", "setfcap",
-    "mac_override", "mac_admin", "syslog", "wake_alarm", "block_suspend", "audit_read", "perfmon", "bpf",
-    "checkpoint_restore",
-)  # fmt: skip
-"""In the order of their numbers, lower case without ``cap_``. See: capabilities(7)"""
-
-_NUMBERS = {name: number for number, name in enumerate(NAMES)}
+_NUMBERS = {name: number for number, name in enumerate(CAPABILITIES)}
 _VERSION_3 = 0x20080522  # _LINUX_CAPABILITY_VERSION_3: two 32-bit words for each set
 _WORD = 0xFFFFFFFF
 
@@ -146,7 +136,7 @@ def full_mask() -> int:
 
 
 def to_mask(names: Iterable[str]) -> int:
-    """Names as in `NAMES` as a mask; a number in decimal stands for a capability without a name here.
+    """Names as in `CAPABILITIES` as a mask; a number in decimal stands for a capability without a name here.
 
     Raises:
         ValueError: Not such a name.
@@ -160,7 +150,7 @@ def to_mask(names: Iterable[str]) -> int:
 def to_names(mask: int) -> tuple[str, ...]:
     """The names of a mask in the order of their numbers; what has no name here is its number in decimal."""
     return tuple(
-        NAMES[number] if number < len(NAMES) else str(number)
+        CAPABILITIES[number] if number < len(CAPABILITIES) else str(number)
         for number in range(mask.bit_length())
         if mask >> number & 1
     )
@@ -168,6 +158,6 @@ def to_names(mask: int) -> tuple[str, ...]:
 
 def _unnamed(name: str) -> int:
     """The number of a capability younger than this program."""
-    if name.isascii() and name.isdigit() and len(NAMES) <= int(name[:3]) < 64:
+    if name.isascii() and name.isdigit() and len(CAPABILITIES) <= int(name[:3]) < 64:
         return int(name)
     raise ValueError(f"unknown capability {name!r}")

@@ -51,3 +51,15 @@ def lock(fd: int) -> None:
     See: F_OFD_SETLKW(2const)
     """
     fcntl.fcntl(fd, fcntl.F_OFD_SETLKW, _FLOCK.pack(fcntl.F_WRLCK, *_WHOLE_FILE))
+
+
+def path_is_locked(path: str) -> bool:
+    """Whether anybody has the lock of a file, which is no link; false when it cannot be opened."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        return is_locked(fd)
+    finally:
+        os.close(fd)

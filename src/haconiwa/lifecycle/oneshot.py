@@ -9,6 +9,7 @@ from haconiwa.isolation.step import Site
 from haconiwa.lifecycle.container import Container
 from haconiwa.lifecycle.plan import plan_start
 from haconiwa.lifecycle.program import CallFunction
+from haconiwa.lifecycle.to_end import run_to_end
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,18 +44,10 @@ def run_once(
     stdin_fd = _memory_file(stdin)
     site.stdio_fds = (stdin_fd, output_fd, output_fd)
     program = CallFunction(function) if function else None
-    container = Container(spec, plan_start(spec, hierarchies(), program=program), site)
     try:
-        container.start()
-        return container.reap()
-    except BaseException:
-        container.kill()
-        if container.pidfd >= 0:
-            container.reap()
-        raise
+        return run_to_end(Container(spec, plan_start(spec, hierarchies(), program=program), site))
     finally:
         os.close(stdin_fd)
-        container.clean_up()
 
 
 def _memory_file(content: bytes) -> int:

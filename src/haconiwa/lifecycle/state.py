@@ -14,7 +14,7 @@ from haconiwa.errors import ContainerError
 from haconiwa.host.descriptors import write_beside
 from haconiwa.host.paths import run_dir
 from haconiwa.isolation.groups import is_populated, kill_groups, remove_groups
-from haconiwa.kernel.locks import is_locked, try_lock
+from haconiwa.kernel.locks import path_is_locked, try_lock
 from haconiwa.lifecycle.identity import NOBODY, Identity, boot_id, is_alive
 from haconiwa.lifecycle.json_text import to_json
 from haconiwa.spec.record import Record, to_plain
@@ -227,14 +227,7 @@ def live_status(state: State) -> str:
 
 def is_supervised(name: str) -> bool:
     """Whether a living supervisor has the lock of a name."""
-    try:
-        fd = os.open(os.path.join(run_dir(), name, "lock"), os.O_RDWR | _OPEN_FILE)
-    except OSError:
-        return False
-    try:
-        return is_locked(fd)
-    finally:
-        os.close(fd)
+    return path_is_locked(os.path.join(run_dir(), name, "lock"))
 
 
 def list_states(unreadable: list[ContainerError] | None = None) -> list[State]:

@@ -55,16 +55,6 @@ PERSONALITIES = {
 }
 """Execution domains under the names of setarch(8) and of ``lxc.arch``, see personality(2)."""
 
-CAPABILITIES = (
-    "chown", "dac_override", "dac_read_search", "fowner", "fsetid", "kill", "setgid", "setuid", "setpcap",
-    "linux_immutable", "net_bind_service", "net_broadcast", "net_admin", "net_raw", "ipc_lock", "ipc_owner",
-    "sys_module", "sys_rawio", "sys_chroot", "sys_ptrace", "sys_pacct", "sys_admin", "sys_boot", "sys_nice",
-    "sys_resource", "sys_time", "sys_tty_config", "mknod", "lease", "audit_write", "audit_control", "setfcap",
-    "mac_override", "mac_admin", "syslog", "wake_alarm", "block_suspend", "audit_read", "perfmon", "bpf",
-    "checkpoint_restore",
-)  # fmt: skip
-"""Capabilities in the order of their numbers, without ``cap_``, see capabilities(7)."""
-
 STRATEGIES = {
     "lxc": ("project_name", "os_type", "template_options", "cache"),
     "debootstrap": ("arch", "variant", "components", "debian_release", "mirror_url", "keyring", "tool", "cache"),

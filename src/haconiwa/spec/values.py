@@ -238,7 +238,7 @@ def environ_value(value: object) -> str:
 
 def capability(value: object) -> str:
     """A capability's name in lower case without ``cap_``."""
-    from haconiwa.spec.names import CAPABILITIES
+    from haconiwa.kernel.names import CAPABILITIES
 
     plain = text(value, "a capability").lower().removeprefix("cap_")
     if plain == "all" or plain in CAPABILITIES:

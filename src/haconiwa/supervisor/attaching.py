@@ -16,6 +16,7 @@ from haconiwa.kernel.process import set_pdeathsig
 from haconiwa.lifecycle.attach import AttachRequest, plan_attach
 from haconiwa.lifecycle.container import Container
 from haconiwa.lifecycle.init import reset_signals
+from haconiwa.lifecycle.to_end import run_to_end
 from haconiwa.spec.record import Record
 
 TYPE_CHECKING = False
@@ -50,12 +51,7 @@ def run_inside(state: State, argv: tuple[str, ...], stdio_fds: tuple[int, int, i
     spec, steps = plan_attach(state, AttachRequest(command=argv, environ={}))
     site = Site(spec)
     site.stdio_fds = stdio_fds
-    container = Container(spec, steps, site)
-    try:
-        container.start()
-        return container.reap()
-    finally:
-        container.clean_up()
+    return run_to_end(Container(spec, steps, site))
 
 
 def run_quietly(state: State, argv: tuple[str, ...]) -> bytes:

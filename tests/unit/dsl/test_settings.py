@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from haconiwa.kernel.names import CAPABILITIES
 from haconiwa.spec.model import (
     DEFAULT_CAPABILITIES,
     DEFAULT_MASKED_PATHS,
@@ -16,7 +17,6 @@ from haconiwa.spec.model import (
     IdMapping,
     UserSpec,
 )
-from haconiwa.spec.names import CAPABILITIES
 from haconiwa.spec.record import replace
 from haconiwa.spec.sysctls import path_of
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haconiwa.kernel.capabilities import NAMES, to_mask, to_names
+from haconiwa.kernel.capabilities import to_mask, to_names
+from haconiwa.kernel.names import CAPABILITIES
 
 HEADER = Path("/usr/include/linux/capability.h")
 
@@ -17,13 +18,13 @@ HEADER = Path("/usr/include/linux/capability.h")
 @pytest.mark.skipif(not HEADER.exists(), reason="the kernel's headers are not installed")
 def test_names_are_in_the_order_of_the_kernels_numbers() -> None:
     defined = re.findall(r"^#define CAP_(\w+)\s+(\d+)$", HEADER.read_text(encoding="utf-8"), re.MULTILINE)
-    assert [(name.lower(), int(number)) for name, number in defined][: len(NAMES)] == [
-        (name, number) for number, name in enumerate(NAMES)
+    assert [(name.lower(), int(number)) for name, number in defined][: len(CAPABILITIES)] == [
+        (name, number) for number, name in enumerate(CAPABILITIES)
     ]
 
 
 def test_the_last_one_is_checkpoint_restore() -> None:
-    assert NAMES.index("checkpoint_restore") == 40 == len(NAMES) - 1
+    assert CAPABILITIES.index("checkpoint_restore") == 40 == len(CAPABILITIES) - 1
 
 
 @given(st.integers(min_value=0, max_value=2**64 - 1))
@@ -33,9 +34,9 @@ def test_a_mask_survives_its_names(mask: int) -> None:
     assert len(set(names)) == mask.bit_count()
 
 
-@given(st.sets(st.sampled_from(NAMES)))
+@given(st.sets(st.sampled_from(CAPABILITIES)))
 def test_names_survive_their_mask_in_the_order_of_numbers(names: set[str]) -> None:
-    assert to_names(to_mask(names)) == tuple(name for name in NAMES if name in names)
+    assert to_names(to_mask(names)) == tuple(name for name in CAPABILITIES if name in names)
 
 
 def test_known_values() -> None:

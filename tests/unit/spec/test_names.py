@@ -10,7 +10,7 @@ import pytest
 
 from haconiwa.dsl.bootstrap import Bootstrap
 from haconiwa.dsl.node import Setting
-from haconiwa.kernel.capabilities import NAMES
+from haconiwa.kernel.names import CAPABILITIES
 from haconiwa.spec import model, names
 
 SPEC = Path(names.__file__).parent
@@ -34,7 +34,7 @@ def literals() -> dict[str, list[str]]:
         ("MountKind", ("bind", "filesystem", *model.INDEPENDENT_MOUNTS)),
         ("BarnPoint", model.BARN_POINTS),
         ("ContainerPoint", [point for point in model.HOOK_POINTS if point not in model.BARN_POINTS]),
-        ("CapabilityName", ("all", *names.CAPABILITIES)),
+        ("CapabilityName", ("all", *CAPABILITIES)),
         ("NamespaceType", model.NAMESPACE_TYPES),
         ("OnError", ("abort", "continue")),
     ],
@@ -43,16 +43,12 @@ def test_editors_are_offered_what_is_accepted(name: str, words: tuple[str, ...])
     assert sorted(literals()[name]) == sorted(words)
 
 
-def test_capabilities_are_the_kernels() -> None:
-    assert names.CAPABILITIES == NAMES
-
-
 def test_limits_are_known_to_the_system() -> None:
     assert all(hasattr(resource, f"RLIMIT_{name}") for name in names.LIMITS)
 
 
 def test_the_default_capabilities_exist() -> None:
-    assert set(model.DEFAULT_CAPABILITIES) <= set(names.CAPABILITIES)
+    assert set(model.DEFAULT_CAPABILITIES) <= set(CAPABILITIES)
 
 
 def test_strategies_have_their_attributes() -> None:

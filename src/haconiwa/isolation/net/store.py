@@ -17,7 +17,7 @@ import os
 
 from haconiwa.host.descriptors import write_beside
 from haconiwa.host.paths import network_dir
-from haconiwa.kernel.locks import is_locked, lock, try_lock
+from haconiwa.kernel.locks import lock, path_is_locked, try_lock
 from haconiwa.spec.network import Interface
 from haconiwa.spec.record import Record
 
@@ -174,14 +174,7 @@ class Store:
 
     def is_held(self, name: str) -> bool:
         """Whether a living supervisor holds a lease."""
-        try:
-            fd = os.open(f"{self.container_folder(name)}/lock", os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError:
-            return False
-        try:
-            return is_locked(fd)
-        finally:
-            os.close(fd)
+        return path_is_locked(f"{self.container_folder(name)}/lock")
 
     def forget(self, name: str) -> None:
         """Forget what a container had."""

@@ -9,9 +9,9 @@ from _socket import AF_UNIX, SCM_RIGHTS, SOCK_SEQPACKET, SOL_SOCKET, socket
 
 from haconiwa.isolation.seccomp.cache import read_cached, write_cached
 from haconiwa.isolation.step import INSIDE, Site, Step
+from haconiwa.kernel.names import CAPABILITIES
 from haconiwa.kernel.seccomp import FILTER_FLAG, set_mode_filter
 from haconiwa.kernel.syscalls import machine
-from haconiwa.spec.names import CAPABILITIES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

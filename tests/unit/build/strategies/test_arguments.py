@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from haconiwa.build import unpack
 from haconiwa.build.strategies import NAMES, debootstrap, git, load_strategy, lxc, oci
 from haconiwa.errors import ConfigError, HostError
+from haconiwa.spec.git import _FLAGS, _WITH_VALUE
 from tests.support.build import job
 
 ROOT = "/srv/.web.partial/rootfs"
@@ -185,7 +186,7 @@ def test_git_never_takes_a_word_that_it_does_not_know(options: list[str]) -> Non
         return
     taken = line[line.index("--no-recurse-submodules") + 1 : line.index("--")]
     assert taken == options
-    assert all(not word.startswith("-") or word.partition("=")[0] in git._FLAGS | git._WITH_VALUE for word in taken)
+    assert all(not word.startswith("-") or word.partition("=")[0] in _FLAGS | _WITH_VALUE for word in taken)
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ import pytest
 from haconiwa.isolation.seccomp import filters
 from haconiwa.isolation.seccomp.bpf import assemble
 from haconiwa.isolation.seccomp.default import default_policy
+from haconiwa.kernel.names import CAPABILITIES
 from haconiwa.kernel.seccomp import RET
 from haconiwa.kernel.syscall_tables import ABIS, MACHINES
 from haconiwa.spec.model import DEFAULT_CAPABILITIES
-from haconiwa.spec.names import CAPABILITIES
 from tests.support.bpf import run_filter
 
 EPERM, ENOSYS = RET.ERRNO | 1, RET.ERRNO | 38
