@@ -47,7 +47,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     What takes many minutes is left out unless it is asked for.
     """
-    if "soak" not in config.getoption("markexpr"):
+    if "soak" not in str(config.getoption("markexpr")):
         config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("soak")])
         items[:] = [item for item in items if not item.get_closest_marker("soak")]
     here = settings.layout()

@@ -180,6 +180,56 @@ def test_second_start_is_refused_and_disturbs_nothing(box: Box) -> None:
     box.stop()
 
 
+HOOKS = """
+for point in ("setup", "system_failure", "teardown"):
+    config.add_general_hook(point, lambda barn, point=point: print("called", point))
+"""
+
+
+def test_refused_start_calls_no_hook(box: Box) -> None:
+    box.daemon()
+    box.write(rest=HOOKS)
+    for options in ((), ("-D",)):
+        messages = box.haconiwa("start", *options, box.file, expect=125).stderr
+        assert messages.startswith(f"error: {box.name}: cannot start: it is already running\n")
+        assert "called" not in messages
+    assert box.status() == "running"
+    box.stop()
+
+
+def test_what_the_barns_hooks_say_in_the_background_is_in_the_log(box: Box) -> None:
+    box.write(
+        rest="""
+        @config.add_general_hook("teardown")
+        def end(barn):
+            print("torn down", barn.exit_status)
+            raise ValueError("on purpose")
+        """
+    )
+    box.daemon()
+    box.stop()
+    wait_until(lambda: "ValueError" in box.haconiwa("logs", "--supervisor", box.name).stdout, "the teardown hook")
+    log = box.haconiwa("logs", "--supervisor", box.name).stdout
+    assert 'torn down 137\nerror: the teardown hook "end" failed: ValueError: on purpose\n  in: end (' in log
+    assert '"event": "hook_failed"' in box.haconiwa("events", "--json", box.name).stdout
+
+
+def test_of_two_starts_that_meet_in_setup_one_is_refused_before_it(box: Box) -> None:
+    gate = box.folder / "gate"
+    os.mkfifo(gate)
+    box.write(rest=f'{HOOKS}config.add_general_hook("setup", lambda barn: open({str(gate)!r}).read())')
+    with box.background("exit 3") as first:
+        fd = os.open(gate, os.O_WRONLY)  # once the hook reads
+        messages = box.fails("true")
+        assert messages.startswith(f"error: {box.name}: cannot start: it is already running\n")
+        assert "called" not in messages
+        os.close(fd)
+        _, messages = finish(first, expect=3)
+    assert [line for line in messages.splitlines() if line.startswith("called")] == [
+        "called setup", "called system_failure", "called teardown",
+    ]  # fmt: skip
+
+
 def test_eight_starts_at_once_and_one_wins(box: Box) -> None:
     argv = [box.haconiwa.path, "start", "-D", str(box.file), "--", "sleep", "1000"]
     processes = [

@@ -203,6 +203,22 @@ def test_os_exit_in_a_hook_fails_the_start_without_leftovers(box: Box, point: st
     box.nothing_left()
 
 
+def test_teardown_is_called_whatever_failed_before(box: Box) -> None:
+    rest = HOOK.format(point="system_failure", more=', on_error="abort"')
+    rest += 'config.add_general_hook("teardown", lambda barn: print("torn down", barn.exit_status))\n'
+    box.write(rest=rest)
+    messages = box.fails("/bin/sh", "-c", "exit 3", expect=3)
+    assert 'the system_failure hook "fail" failed: ValueError: on purpose' in messages
+    assert "torn down 3" in messages
+    box.write(rest=f'{rest}config.add_general_hook("setup", fail)')
+    for options in ((), ("-D",)):
+        messages = box.haconiwa("start", *options, box.file, "--", "true", expect=125).stderr
+        assert 'the setup hook "fail" failed: ValueError: on purpose' in messages
+        assert 'the system_failure hook "fail" failed: ValueError: on purpose' in messages
+        assert "torn down 125" in messages
+        box.nothing_left()
+
+
 @pytest.mark.parametrize("point", ["before_fork", "before_start_wait", "async", "teardown_container"])
 def test_os_exit_in_a_hook_of_the_supervisor_is_its_death(box: Box, point: str) -> None:
     add = "add_async_hook(die, msec=1)" if point == "async" else f"add_general_hook({point!r}, die)"

@@ -10,7 +10,8 @@ from haconiwa.dsl.load import load_file
 from haconiwa.errors import ConfigError, Problem
 from haconiwa.image import keep_image
 from haconiwa.spec.record import replace
-from haconiwa.supervisor.barn import BarnOptions, run_barn
+from haconiwa.supervisor.barn import BarnOptions
+from haconiwa.supervisor.run import run_barn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def _with_command(spec: BarnSpec, command: tuple[str, ...]) -> BarnSpec:
         return spec
     if len(spec.containers) > 1:
         raise ConfigError(Problem("a command can be given to one container only", hint="choose it with -n NAME"))
-    (container,) = spec.containers
+    container = spec.containers[0]
     sources = {name: where for name, where in container.sources.items() if name != "init_command"}
     return replace(spec, containers=(replace(container, init_command=command, sources=sources),))
 

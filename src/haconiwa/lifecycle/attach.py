@@ -311,10 +311,10 @@ def _rarer(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _capabilities(config: Mapping[str, Any], request: AttachRequest) -> CapabilitiesSpec:
     """What the first process was given, with the changes asked for; ``all`` stands for every one of the kernel's."""
-    whole = config["bounding"] is None or "all" in request.allow
-    if whole and not request.drop:
+    given: list[str] | None = None if "all" in request.allow else config["bounding"]
+    if given is None and not request.drop:
         return CapabilitiesSpec(bounding=None, ambient=frozenset(config["ambient"]))
-    kept = frozenset(to_names(full_mask())) if whole else frozenset(config["bounding"])
+    kept = frozenset(to_names(full_mask()) if given is None else given)
     if "all" in request.drop:
         kept = frozenset()  # what is named to be allowed stays
     bounding = (kept | (request.allow - {"all"})) - request.drop

@@ -166,6 +166,26 @@ def run_hook(hook: HookSpec, argument: object) -> None:
     call_function(hook.function, argument, what, hook.where, timeout_s=hook.timeout_s)
 
 
+def run_hooks(hooks: tuple[HookSpec, ...], argument: object, report: Callable[[HookError], None]) -> None:
+    """Call the hooks of a point in their order.
+
+    Args:
+        hooks: All of that point.
+        argument: What they receive.
+        report: Called with the failure of one that stops nothing.
+
+    Raises:
+        HookError: One failed that is to stop what comes after; the further ones are left out.
+    """
+    for hook in hooks:
+        try:
+            run_hook(hook, argument)
+        except HookError as error:
+            if hook.on_error == "abort":
+                raise
+            report(error)
+
+
 class RunHook(Step):
     """Call one of the user's functions."""
 
@@ -179,12 +199,7 @@ class RunHook(Step):
         return f'run the {self.hook.point} hook "{function_name(self.hook.function)}"'
 
     def execute(self, site: Site) -> None:
-        try:
-            run_hook(self.hook, site.base)
-        except HookError as error:
-            if self.hook.on_error == "abort":
-                raise
-            site.report(error)
+        run_hooks((self.hook,), site.base, site.report)
 
 
 _PLACES = {

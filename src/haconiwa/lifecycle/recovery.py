@@ -10,7 +10,7 @@ from haconiwa.errors import ContainerError
 from haconiwa.isolation.groups import kill_groups
 from haconiwa.kernel import signals as signal
 from haconiwa.lifecycle.identity import open_pidfd
-from haconiwa.lifecycle.state import is_supervised, read_state
+from haconiwa.lifecycle.state import Claim, is_supervised, read_state
 from haconiwa.lifecycle.stop import ends_by_pid_namespace, forget, wait_for_end
 
 _KILLED_WITHIN_S = 5.0
@@ -27,7 +27,10 @@ def end_abandoned(name: str, supervisor_pid: int) -> None:
         state = read_state(name)
     except ContainerError:
         return
-    if state is None or state.supervisor.pid != supervisor_pid:
+    if state is None:
+        _give_back(name)
+        return
+    if state.supervisor.pid != supervisor_pid:
         return
     pidfd = open_pidfd(state.init)
     if pidfd >= 0:
@@ -38,6 +41,14 @@ def end_abandoned(name: str, supervisor_pid: int) -> None:
         kill_groups(state.cgroups)
     _wait_for_lock(name)
     forget(state)
+
+
+def _give_back(name: str) -> None:
+    """Nothing was recorded, so there is nothing but the name that its supervisor held."""
+    try:
+        Claim(name).release()
+    except ContainerError:
+        return  # another one has it by now
 
 
 def _wait_for_lock(name: str) -> None:

@@ -65,7 +65,7 @@ class State(Record):
 
 
 class Claim:
-    """The right to be the one supervisor of a name, for as long as the process lives.
+    """The right to be the one supervisor of a name, for as long as this process or one that it has forked holds it.
 
     Args:
         name: The container's.
@@ -98,7 +98,7 @@ class Claim:
         if stale is None:
             return None
         if stale.boot_id == boot_id() and is_alive(stale.init):
-            self._close()
+            self.leave()
             raise ContainerError(
                 "cannot start",
                 why=f"its program still runs as pid {stale.init.pid} though its supervisor is gone",
@@ -126,12 +126,17 @@ class Claim:
         head = to_json({key: to_plain(getattr(state, key)) for key in state._fields if key != "config"})
         write_beside(os.path.join(self.folder, "state.json"), f'{head[:-1]}, "config": {self._config_text}}}')
 
+    def fileno(self) -> int:
+        """The descriptor that holds the lock, for those who fork without handing it on."""
+        return self._lock_fd
+
     def release(self) -> None:
         """Forget the container: its directory goes, and with it the lock."""
         _remove_folder(self.folder)
-        self._close()
+        self.leave()
 
-    def _close(self) -> None:
+    def leave(self) -> None:
+        """Let go of it while a forked process goes on with it."""
         os.close(self._lock_fd)
 
 

@@ -11,8 +11,7 @@ from haconiwa.lifecycle.state import live_status, read_state
 from haconiwa.spec.record import replace
 from haconiwa.supervisor.barn import Work
 from haconiwa.supervisor.base import Barn
-from haconiwa.supervisor.daemon import work_in_background
-from haconiwa.supervisor.prepare import prepare
+from haconiwa.supervisor.run import lead, prepare
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ def adopt_barn(spec: BarnSpec, options: BarnOptions, say: Callable[[str], None])
         for line in notices(container, states[container.name]):
             say(f"{container.name}: {line}")
     live = Barn(spec.file, tuple(container.name for container in spec.containers))
-    return work_in_background(Adoption, spec, options, members, live)
+    return lead(Adoption, spec, options, members, live)
 
 
 def _orphans(spec: BarnSpec, say: Callable[[str], None]) -> dict[str, State]:
@@ -86,9 +85,6 @@ class Adoption(Work):
             if member.is_waiting:
                 self._fork(member)
 
-    def _clear_up(self, member: Member) -> None:
-        """What a supervisor has died over stays an orphan."""
-
     def _note_failure(self, member: Member) -> None:
         if member not in self._failed:
             self._failed.append(member)
@@ -99,14 +95,14 @@ class Adoption(Work):
         wanted = "ready" if self._options.wait_ready else "container_pid"
         return all(member.start_failed or getattr(member, wanted) for member in self._members)
 
+    def run(self) -> Member | None:
+        """As for any barn; one that could not be adopted is no failure of those that were."""
+        super().run()
+        return next((member for member in self._failed if member.container_pid and member.exit_status), None)
+
     def _tell_caller(self, answer: Report) -> None:
         failed = [member for member in self._failed if member.start_failed]
         lines = [line for member in failed for line in member.failure or [f"error: {member.name}: was not adopted"]]
         adopted = [member for member in self._members if member.container_pid]
         lines += [f"{member.name}: pid={member.container_pid} supervisor={member.pid}" for member in adopted]
         answer.send(EXIT_FAILURE if failed else 0, lines)
-
-    def _finish(self) -> int:
-        """The barn's hooks are for those that were adopted; without any it has never been there."""
-        self._failed = [member for member in self._failed if member.container_pid]
-        return super()._finish() if any(member.container_pid for member in self._members) else EXIT_FAILURE

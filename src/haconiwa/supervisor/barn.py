@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import os
 
-from haconiwa.errors import EXIT_FAILURE, ContainerError, HaconiwaError, HookError
+from haconiwa.errors import HaconiwaError
 from haconiwa.host.descriptors import write_all
 from haconiwa.host.loop import Loop
 from haconiwa.kernel import signals as signal
-from haconiwa.lifecycle.hooks import run_hook
 from haconiwa.lifecycle.state import remove_pid_file
 from haconiwa.spec.record import Record
-from haconiwa.supervisor.base import Barn
 from haconiwa.supervisor.memory import load_for_all, settle
-from haconiwa.supervisor.messages import report
+from haconiwa.supervisor.messages import as_failure
 from haconiwa.supervisor.order import Order
 from haconiwa.supervisor.pid_file import write_pid_file
-from haconiwa.supervisor.prepare import prepare
 from haconiwa.supervisor.signals import HANDLED_SIGNALS, STOP_SIGNALS, USER_SIGNALS, Signals, stop_signals
 from haconiwa.supervisor.supervisor import SupervisorOptions
 
@@ -53,46 +50,6 @@ class BarnOptions(Record):
     log_relay_fd: int = -1
 
 
-def run_barn(spec: BarnSpec, options: BarnOptions) -> int:
-    """Start the containers of a haco file and look after them until all have ended.
-
-    For a daemon the caller gets its answer as soon as every container runs, or one has failed.
-
-    Args:
-        spec: The file.
-        options: How to work.
-
-    Returns:
-        The exit status: of the first container that failed, else 0.
-
-    Raises:
-        HaconiwaError: Nothing was started.
-    """
-    spec, members = prepare(spec, options)
-    live = Barn(spec.file, tuple(container.name for container in spec.containers))
-    call_hooks(spec, "setup", live)
-    if not spec.daemonize:
-        return Work(spec, options, members, live).run()
-    from haconiwa.supervisor.daemon import work_in_background
-
-    return work_in_background(Work, spec, options, members, live)
-
-
-def call_hooks(spec: BarnSpec, point: str, live: Barn) -> None:
-    """Call the barn's hooks of a point.
-
-    Raises:
-        HookError: One failed that is to stop everything.
-    """
-    for hook in spec.hooks_at(point):
-        try:
-            run_hook(hook, live)
-        except HookError as error:
-            if hook.on_error == "abort":
-                raise
-            report(error)
-
-
 class Work:
     """The supervisors at work.
 
@@ -106,13 +63,12 @@ class Work:
     adopts = False
 
     def __init__(
-        self, spec: BarnSpec, options: BarnOptions, members: list[Member], live: Barn, answer: Report | None = None
+        self, spec: BarnSpec, options: BarnOptions, members: list[Member], answer: Report | None = None
     ) -> None:
         self._spec = spec
         self._options = options
         self._members = members
         self._order = Order(members)
-        self._live = live
         self._failed: list[Member] = []
         self._stopping = False
         self._service: Service | None = None
@@ -130,11 +86,11 @@ class Work:
         self._null_fd = -1
         self._master_fd = -1
 
-    def run(self) -> int:
+    def run(self) -> Member | None:
         """Fork, wait, tell.
 
         Returns:
-            The exit status.
+            Whose failure is that of the whole file; None when all went well.
         """
         self._loop.watch(self._signals.fd, lambda _events: self._take_signals())
         if self._spec.container_pid_file:
@@ -148,10 +104,9 @@ class Work:
             self._tell_caller(self._answer)
         self._loop.run_until(lambda: all(not member.is_alive for member in self._members))
         self._close_terminal()
-        status = self._finish()
         if self._spec.container_pid_file:
             remove_pid_file(self._spec.container_pid_file, os.getpid())
-        return status
+        return next((member for member in self._failed if member.exit_status), None)
 
     def _fork_next(self) -> None:
         """Start every container whose turn has come: those that it is to come after are ready, or run."""
@@ -159,10 +114,8 @@ class Work:
             try:
                 self._fork(member)
             except (HaconiwaError, OSError) as error:
-                failure = as_failure(error, member.name)
-                for line in failure.lines():
-                    self._write(line)
-                member.give_up(failure)
+                member.give_up(as_failure(error, member.name))
+                self._write("\n".join(member.failure))
                 self._note_failure(member)
                 return
 
@@ -179,7 +132,7 @@ class Work:
             load=self._options.load,
         )
         output_fds = self._output_fds(member)
-        member.fork(options, output_fds, self._own_fds())
+        member.fork(options, output_fds, self._fds_beside(member))
         for fd in set(output_fds) - {1, 2}:
             os.close(fd)
         assert member.link is not None  # noqa: S101 - the fork made it
@@ -189,12 +142,10 @@ class Work:
     def _is_quiet(self, member: Member) -> bool:
         return self._options.quiet or member.spec.log_level in ("warning", "error")
 
-    def _own_fds(self) -> list[int]:
-        """What no supervisor may inherit."""
-        links = [member.link.fileno() for member in self._members if member.link is not None and member.pid]
-        pidfds = [member.pidfd for member in self._members if member.pidfd >= 0]
+    def _fds_beside(self, member: Member) -> list[int]:
+        """What the supervisor of one may not inherit."""
         answer = [self._answer.write_fd] if self._answer and self._answer.write_fd >= 0 else []
-        return links + pidfds + answer
+        return answer + [fd for other in self._members if other is not member for fd in other.fds]
 
     def _program_fds(self) -> tuple[int, int, int]:
         """What the program gets without a terminal of its own; several programs do not share a stdin."""
@@ -207,6 +158,8 @@ class Work:
     def _output_fds(self, member: Member) -> tuple[int, int]:
         """Where a supervisor's messages and hooks print."""
         if self._spec.daemonize:
+            if member is self._members[0]:
+                return (1, 2)  # the barn has opened it for itself
             from haconiwa.supervisor.daemon import log_fds
 
             return log_fds(member.name)
@@ -243,11 +196,7 @@ class Work:
         """The start of the whole file has failed because one container never became what is waited for."""
         if member.start_failed or self._stopping:
             return
-        member.start_failed = True
-        why = "did not get ready in time" if member.never_ready else "has ended before it was ready"
-        waiting = [other.name for other in self._order.waiting_after(member)]
-        lines = [f'error: {name}: was not started: it comes after "{member.name}"' for name in waiting]
-        member.failure = [*(member.failure or [f"error: {member.name}: {why}"]), *lines]
+        member.fail_unready(self._order.waiting_after(member))
         self._note_failure(member)
 
     def _show(self, message: str) -> None:
@@ -325,7 +274,10 @@ class Work:
                     other.stop()
         self._close_terminal()
         if member.died:
-            self._clear_up(member)
+            for line in member.last_words:
+                self._write(line)
+            if not self.adopts:  # else it stays an orphan
+                member.clear_up(daemon=self._spec.daemonize)
         if not self._is_quiet(member):
             self._say(f"One of supervisors finished: {member.pid}, {member.describe_exit()}")
 
@@ -335,15 +287,6 @@ class Work:
             self._relay = None
         while self._print_fd >= 0 and self._print():
             pass
-
-    def _clear_up(self, member: Member) -> None:
-        """In place of a supervisor that died: end what it looked after, unless that may live on as an orphan."""
-        from haconiwa.lifecycle.recovery import end_abandoned
-
-        for line in member.last_words:
-            self._write(line)
-        if not (member.container_pid and self._spec.daemonize):
-            end_abandoned(member.name, member.pid)
 
     def _note_failure(self, member: Member) -> None:
         """Remember who failed first: the others may fail because a start that failed stops them."""
@@ -362,26 +305,7 @@ class Work:
 
     def _tell_caller(self, answer: Report) -> None:
         failed = [member for member in self._failed if member.start_failed]
-        if self._stopping and not failed:
-            answer.send(EXIT_FAILURE, ["error: the start was interrupted"])
-        elif failed:
-            lines = [line for member in failed for line in member.failure or [f"error: {member.name}: did not start"]]
-            status = EXIT_FAILURE if failed[0].container_pid else failed[0].exit_status
-            answer.send(status or EXIT_FAILURE, lines)
-        else:
-            answer.send(0, [f"{m.name}: pid={m.container_pid} supervisor={m.pid}" for m in self._members])
-
-    def _finish(self) -> int:
-        failed = [member for member in self._failed if member.exit_status]
-        self._live.exit_status = failed[0].exit_status if failed else 0
-        try:
-            if failed:
-                self._live.system_exception = ContainerError(failed[0].describe_exit(), subject=failed[0].name)
-                call_hooks(self._spec, "system_failure", self._live)
-            call_hooks(self._spec, "teardown", self._live)
-        except HaconiwaError as error:
-            report(error)
-        return self._live.exit_status or 0
+        answer.tell(self._members, failed, interrupted=self._stopping)
 
     def _say(self, text: str) -> None:
         if self._spec.daemonize or self._options.quiet:

@@ -10,7 +10,8 @@ from haconiwa.host.paths import log_dir, supervisor_log_file
 from haconiwa.isolation.log_relay import LogRelay
 from haconiwa.isolation.log_steps import RelayOutput
 from haconiwa.spec.record import replace
-from haconiwa.supervisor.messages import as_failure, use_syslog
+from haconiwa.supervisor.member import give_back_names
+from haconiwa.supervisor.messages import use_syslog
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
 
     from haconiwa.errors import HaconiwaError
     from haconiwa.spec.model import BarnSpec
-    from haconiwa.supervisor.barn import BarnOptions, Work
-    from haconiwa.supervisor.base import Barn
+    from haconiwa.supervisor.barn import BarnOptions
     from haconiwa.supervisor.member import Member
 
 _LARGEST_LOG = 8 << 20
@@ -59,6 +59,23 @@ class Report:
         if self.write_fd >= 0:
             self.send(error.exit_status, error.lines())
 
+    def tell(self, members: list[Member], failed: list[Member], *, interrupted: bool) -> None:
+        """In the barn: say how the start went.
+
+        Args:
+            members: All containers.
+            failed: Those that could not be started.
+            interrupted: Somebody has ended it meanwhile.
+        """
+        if failed:
+            lines = [line for member in failed for line in member.failure or [f"error: {member.name}: did not start"]]
+            status = EXIT_FAILURE if failed[0].container_pid else failed[0].exit_status
+            self.send(status or EXIT_FAILURE, lines)
+        elif interrupted:
+            self.send(EXIT_FAILURE, ["error: the start was interrupted"])
+        else:
+            self.send(0, [f"{m.name}: pid={m.container_pid} supervisor={m.pid}" for m in members])
+
     def send(self, status: int, lines: list[str]) -> None:
         """In the barn: let the caller go. A caller that is gone needs no answer."""
         try:
@@ -70,42 +87,31 @@ class Report:
         self.write_fd = -1
 
 
-def work_in_background(
-    kind: type[Work], spec: BarnSpec, options: BarnOptions, members: list[Member], live: Barn
-) -> int:
+def work_in_background(members: list[Member], message_fd: int, work: Callable[[Report], int]) -> int:
     """Let a barn work in a process of its own, and wait until it says how it got on.
 
     Args:
-        kind: Of barn; it is made there, with what follows.
-        spec: The file.
-        options: How to work.
-        members: Its containers.
-        live: What its hooks receive.
+        members: Its containers, whose names that process takes along.
+        message_fd: Where the answer is shown.
+        work: Runs in that process.
 
     Returns:
         The exit status.
     """
     answer = Report()
-    if detach():
-        return answer.wait(lambda line: write_all(options.message_fd, f"{line}\n".encode()))
+    if _detach():
+        for member in members:
+            member.leave_name()
+        return answer.wait(lambda line: write_all(message_fd, f"{line}\n".encode()))
     status = EXIT_FAILURE
     try:
-        if spec.syslog:
-            from haconiwa.supervisor.syslog import open_syslog
-
-            use_syslog(open_syslog(spec.file))
-        relay = LogRelay() if any(isinstance(step, RelayOutput) for one in members for step in one.steps) else None
-        options = replace(options, log_relay_fd=relay.fd if relay else -1)
-        status = kind(spec, options, members, live, answer).run()
-        if relay:
-            relay.finish()
-    except Exception as error:
-        answer.fail(as_failure(error, spec.file, debug=options.trace))
+        status = work(answer)
     finally:
+        give_back_names(members)
         os._exit(status)
 
 
-def detach() -> bool:
+def _detach() -> bool:
     """Continue in a process of a session of its own, without a terminal.
 
     Returns:
@@ -120,6 +126,40 @@ def detach() -> bool:
         os.dup2(null_fd, number)
     os.close(null_fd)
     return False
+
+
+def settle_in(
+    spec: BarnSpec, options: BarnOptions, members: list[Member]
+) -> tuple[BarnOptions, LogRelay | None]:
+    """In the background: open what barn and supervisors print to, and begin the process that writes containers' logs.
+
+    Returns:
+        The options with that process in them, and the process; None where nothing leads to a log.
+
+    Raises:
+        HostError: A log cannot be written.
+    """
+    _lead_output(members[0].name)
+    if spec.syslog:
+        from haconiwa.supervisor.syslog import open_syslog
+
+        use_syslog(open_syslog(spec.file))
+    if not any(isinstance(step, RelayOutput) for member in members for step in member.steps):
+        return options, None
+    relay = LogRelay()
+    return replace(options, log_relay_fd=relay.fd), relay
+
+
+def _lead_output(name: str) -> None:
+    """Let what the barn and its hooks print go to the log of the supervisor of its first container.
+
+    Raises:
+        HostError: It cannot be written.
+    """
+    fd, _ = log_fds(name)
+    os.dup2(fd, 1)
+    os.dup2(fd, 2)
+    os.close(fd)
 
 
 def _put_aside_when_long(path: str) -> None:

@@ -6,6 +6,7 @@ import os
 
 from haconiwa.errors import EXIT_FAILURE, ContainerError
 from haconiwa.kernel import signals as signal
+from haconiwa.lifecycle.state import Claim
 from haconiwa.spec.record import replace
 from haconiwa.supervisor import link as barn_link
 from haconiwa.supervisor.link import ENDED, FAILED, MESSAGE, NEVER_READY, READY, UP, make_link
@@ -41,6 +42,7 @@ class Member:
         exit_status: Once it has ended.
         exit_signal: The signal that ended the supervisor itself; 0 for none.
         steps: Its start.
+        claim: On its name, until its supervisor has it.
         died: It ended without saying so, by a signal or by os._exit in a hook, and has not cleared up.
         last_words: What is to be said of that.
     """
@@ -64,6 +66,7 @@ class Member:
         self.last_words: list[str] = []
         self._said_status = 0
         self._ended = False
+        self.claim: Claim | None = None
         self._plan = plan
         self.steps = plan(spec)
 
@@ -78,9 +81,33 @@ class Member:
         return self.pidfd >= 0 or self.is_waiting
 
     @property
+    def fds(self) -> list[int]:
+        """The descriptors that the barn has for it."""
+        held = [holder.fileno() for holder in (self.link, self.claim) if holder is not None]
+        return held + ([self.pidfd] if self.pidfd >= 0 else [])
+
+    @property
     def failure_told(self) -> bool:
         """Its supervisor has said that the start failed and is about to end; a signal would only disturb its hooks."""
         return bool(self.failure) and not self.container_pid
+
+    def take_name(self) -> None:
+        """Be the one who starts a container of this name.
+
+        Raises:
+            ContainerError: Another one is.
+            HostError: The host has no place for the record of it.
+        """
+        try:
+            self.claim = Claim(self.name)
+        except OSError as error:
+            raise as_failure(error, self.name) from error
+
+    def leave_name(self) -> None:
+        """Let a forked process go on with the name alone."""
+        claim, self.claim = self.claim, None
+        if claim is not None:
+            claim.leave()
 
     def give_up(self, failure: HaconiwaError) -> None:
         """Never start the supervisor, for this reason."""
@@ -89,7 +116,7 @@ class Member:
         self.exit_status = failure.exit_status
 
     def fork(self, options: SupervisorOptions, output_fds: tuple[int, int], barn_fds: list[int]) -> None:
-        """Start the supervisor.
+        """Start the supervisor, which takes over the claim on the name; to adopt it claims it itself.
 
         Args:
             options: How it works.
@@ -103,7 +130,9 @@ class Member:
         if pid == 0:
             for fd in (self.link.fileno(), *barn_fds):
                 os.close(fd)
-            _run_supervisor(self.spec, self.steps, supervisor_end, replace(options, plan=self._plan), output_fds)
+            supervisor_options = replace(options, plan=self._plan)
+            _run_supervisor(self.spec, self.steps, self.claim, supervisor_end, supervisor_options, output_fds)
+        self.leave_name()
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         supervisor_end.close()
         self.pid = pid
@@ -143,6 +172,20 @@ class Member:
         if self.pidfd >= 0:
             signal.pidfd_send_signal(self.pidfd, signal.SIGHUP)
 
+    def fail_unready(self, waiting: list[Member]) -> None:
+        """It never got ready, and that is waited for: by these, or by whoever has asked for the start."""
+        self.start_failed = True
+        why = "did not get ready in time" if self.never_ready else "has ended before it was ready"
+        lines = [f'error: {other.name}: was not started: it comes after "{self.name}"' for other in waiting]
+        self.failure = [*(self.failure or [f"error: {self.name}: {why}"]), *lines]
+
+    def clear_up(self, *, daemon: bool) -> None:
+        """In place of a supervisor that died: end what it looked after, unless that may live on as an orphan."""
+        from haconiwa.lifecycle.recovery import end_abandoned
+
+        if not (self.container_pid and daemon):
+            end_abandoned(self.name, self.pid)
+
     def reap(self) -> None:
         """Take the exit status of a supervisor that has ended."""
         result = os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED)
@@ -164,9 +207,33 @@ class Member:
         return f"signaled({self.exit_signal})" if self.exit_signal else f"exited({self._said_status})"
 
 
+def take_names(members: list[Member]) -> None:
+    """Take the names of all of them, or of none: whoever has them starts, and nobody else calls a hook.
+
+    Raises:
+        ContainerError: One is in use.
+        HostError: The host has no place for the record of it.
+    """
+    try:
+        for member in members:
+            member.take_name()
+    except BaseException:
+        give_back_names(members)
+        raise
+
+
+def give_back_names(members: list[Member]) -> None:
+    """Give back the names of those that have got no supervisor to do so."""
+    for member in members:
+        claim, member.claim = member.claim, None
+        if claim is not None:
+            claim.release()
+
+
 def _run_supervisor(
     spec: ContainerSpec,
     steps: list[Step],
+    claim: Claim | None,
     link: socket,
     options: SupervisorOptions,
     output_fds: tuple[int, int],
@@ -181,7 +248,7 @@ def _run_supervisor(
             os.dup2(fd, number)
         os.chdir("/")
         speak_for(spec.name)
-        supervisor = Supervisor(spec, steps, link, options)
+        supervisor = Supervisor(spec, steps, claim, link, options)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         status = supervisor.run()
         barn_link.send_ended(link)

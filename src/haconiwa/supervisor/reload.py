@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from haconiwa.errors import ContainerError, HaconiwaError, HookError
+from haconiwa.errors import ContainerError, HaconiwaError
 from haconiwa.isolation.groups import member_pids
-from haconiwa.lifecycle.hooks import run_hook
+from haconiwa.lifecycle.hooks import run_hooks
 from haconiwa.lifecycle.json_reading import from_json
 from haconiwa.lifecycle.json_text import to_json
 from haconiwa.lifecycle.reload import FEATURES, apply_rlimits, differences, reload_data, rlimit_specs
@@ -60,7 +60,7 @@ def apply(supervisor: Supervisor, data: dict[str, Any]) -> list[str]:
         supervisor.record(config={**config, **fields})
     lines = [line for found in changes.values() for line in found]
     supervisor.tell("reloaded", changes=lines)
-    _call_hooks(supervisor)
+    run_hooks(supervisor.spec.hooks_at("after_reload"), supervisor.base, supervisor.report)
     return lines
 
 
@@ -81,16 +81,6 @@ def _pids(supervisor: Supervisor) -> list[int]:
     """Every process of the container; the first is one even where groups do not exist."""
     groups = supervisor.base.cgroup.paths
     return list(dict.fromkeys([supervisor.container.pid, *(pid for path in groups for pid in member_pids(path))]))
-
-
-def _call_hooks(supervisor: Supervisor) -> None:
-    for hook in supervisor.spec.hooks_at("after_reload"):
-        try:
-            run_hook(hook, supervisor.base)
-        except HookError as error:
-            if hook.on_error == "abort":
-                raise
-            supervisor.report(error)
 
 
 class Reloader:

@@ -10,7 +10,7 @@ from haconiwa.isolation import cgroups
 from haconiwa.isolation.step import Site
 from haconiwa.kernel import signals as signal
 from haconiwa.lifecycle.container import Container
-from haconiwa.lifecycle.hooks import run_hook
+from haconiwa.lifecycle.hooks import run_hooks
 from haconiwa.lifecycle.identity import NOBODY, boot_id, identify
 from haconiwa.lifecycle.state import Claim, State, now, remove_pid_file
 from haconiwa.spec.record import Record, replace, to_plain
@@ -67,6 +67,7 @@ class Supervisor:
     Args:
         spec: The container.
         steps: Its start.
+        claim: On its name; the supervisor gives it back. None for one that adopts, which takes it itself.
         link: To the barn.
         options: How to work.
 
@@ -81,13 +82,17 @@ class Supervisor:
         stop_asked: Somebody wants it to end: it is not started again.
     """
 
-    def __init__(self, spec: ContainerSpec, steps: list[Step], link: socket, options: SupervisorOptions) -> None:
+    def __init__(
+        self, spec: ContainerSpec, steps: list[Step], claim: Claim | None, link: socket, options: SupervisorOptions
+    ) -> None:
         self.spec = spec
         self.base = Base(spec)
         self.loop = Loop()
         self.watch: Watch | None = None
         self.stop_asked = False
         self._steps = steps
+        if claim is not None:
+            self._claim = claim
         self._link = link
         self.options = options
         self._handled = {signal.signal_number(handler.signal) for handler in spec.signal_handlers}
@@ -134,7 +139,6 @@ class Supervisor:
             The exit status: the container's, or 125 to 127 when it could not be started.
         """
         try:
-            self._claim = Claim(self.spec.name, adopts=self.options.adopts)
             if self.options.adopts:
                 self._adopt()
         except HaconiwaError as error:
@@ -192,7 +196,7 @@ class Supervisor:
             self._control.close()
 
     def _live(self, *, runs: bool = False) -> int:
-        """One run of the container, which may run already. Whatever goes wrong in it, it has ended before the hooks of the end are called."""
+        """One run of the container, which may run already. It has ended before the hooks of the end are called."""
         try:
             if not runs:
                 self._start()
@@ -221,6 +225,7 @@ class Supervisor:
         """Take over what runs, as it was recorded. When that fails nothing is cleaned up, and it stays an orphan."""
         from haconiwa.lifecycle import adoption
 
+        self._claim = Claim(self.spec.name, adopts=True)
         stale = self._claim.stale
         pidfd = adoption.open_orphan(stale, self.spec.name, self.options.haco_file)
         assert stale is not None  # noqa: S101 - else it was refused
@@ -357,13 +362,10 @@ class Supervisor:
         self.base.status = "stopped"
         self.base.exit_status = None if self.container.end_unknown else status
         for point in ("teardown_container", "after_failure") if status else ("teardown_container",):
-            for hook in self.spec.hooks_at(point):
-                try:
-                    run_hook(hook, self.base)
-                except HookError as error:
-                    self.report(error)
-                    if hook.on_error == "abort":
-                        break
+            try:
+                run_hooks(self.spec.hooks_at(point), self.base, self.report)
+            except HookError as error:
+                self.report(error)
         self.container.clean_up()
 
     def _fail(self, error: HaconiwaError) -> int:

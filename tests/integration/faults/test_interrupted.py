@@ -39,6 +39,6 @@ def test_at_any_moment(box: Box, haconiwa_pty: Callable[..., pexpect.spawn[str]]
         assert not re.search(r'cli/main\.py", line \d+, in main', str(child.before))
         assert end_processes(OwnDirs([str(box.folder)])) == [], f"moment {moment}"
         box.nothing_left()
-    print(f"it ended with {sorted(ends)}")
+    print(f"it ended with {sorted(map(str, ends))}")
     assert ends <= {1, 3, 125, 130, -signal.SIGINT}
     assert box.sh("echo again") == "again\n"
