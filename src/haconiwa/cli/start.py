@@ -145,9 +145,9 @@ def _ephemeral(container: ContainerSpec) -> ContainerSpec:
 def _with_command(spec: BarnSpec, command: tuple[str, ...]) -> BarnSpec:
     if not command:
         return spec
-    if len(spec.containers) > 1:
+    container, *others = spec.containers
+    if others:
         raise ConfigError(Problem("a command can be given to one container only", hint="choose it with -n NAME"))
-    container = spec.containers[0]
     sources = {name: where for name, where in container.sources.items() if name != "init_command"}
     return replace(spec, containers=(replace(container, init_command=command, sources=sources),))
 

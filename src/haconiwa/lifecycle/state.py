@@ -116,7 +116,7 @@ class Claim:
         from haconiwa.lifecycle.damaged import groups_of
 
         if any(map(is_populated, groups_of(self.name))):
-            self._close()
+            self.leave()
             raise unreadable
 
     def record(self, state: State) -> None:

@@ -274,12 +274,15 @@ class Work:
                     other.stop()
         self._close_terminal()
         if member.died:
-            for line in member.last_words:
-                self._write(line)
-            if not self.adopts:  # else it stays an orphan
-                member.clear_up(daemon=self._spec.daemonize)
+            self._clear_up(member)
         if not self._is_quiet(member):
             self._say(f"One of supervisors finished: {member.pid}, {member.describe_exit()}")
+
+    def _clear_up(self, member: Member) -> None:
+        for line in member.last_words:
+            self._write(line)
+        if not self.adopts:  # else it stays an orphan
+            member.clear_up(daemon=self._spec.daemonize)
 
     def _close_terminal(self) -> None:
         if self._relay:

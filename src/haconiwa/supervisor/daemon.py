@@ -128,9 +128,7 @@ def _detach() -> bool:
     return False
 
 
-def settle_in(
-    spec: BarnSpec, options: BarnOptions, members: list[Member]
-) -> tuple[BarnOptions, LogRelay | None]:
+def settle_in(spec: BarnSpec, options: BarnOptions, members: list[Member]) -> tuple[BarnOptions, LogRelay | None]:
     """In the background: open what barn and supervisors print to, and begin the process that writes containers' logs.
 
     Returns:
