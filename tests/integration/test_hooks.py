@@ -593,4 +593,21 @@ def test_signal_handler(box: Box, watched: type[Watched]) -> None:
 def test_setup_that_refuses_ends_before_anything(box: Box) -> None:
     box.write(rest="config.validate_real_id(lambda ruid, rgid: ruid != 0)")
     messages = box.fails("true")
-    assert messages == (f'error: cannot use "{box.file}": its validate_real_id refuses user id 0, group id 0\n')
+    refused = f'error: cannot use "{box.file}": its validate_real_id refuses user id 0, group id 0\n'
+    assert messages == refused
+    archive = box.folder / "root.tar"
+    for command in (("create",), ("provision",), ("archive", "-d", archive), ("rm", "--force"), ("diff",), ("commit",)):
+        assert box.haconiwa(*command, box.file, expect=125).stderr == refused
+    assert box.haconiwa("start", "--bootstrap", box.file, expect=125).stderr == refused
+    assert box.root.is_dir()
+    assert not archive.exists()
+    box.haconiwa("check", box.file)
+
+
+def test_error_in_the_function_that_decides_refuses_too(box: Box) -> None:
+    box.write(rest="def who(ruid, rgid):\n    raise ValueError('on purpose')\nconfig.validate_real_id(who)")
+    for command in ("start", "create", "rm"):
+        messages = box.haconiwa(command, box.file, expect=125).stderr
+        assert messages.startswith(
+            f'error: {box.file}: validate_real_id "who" failed: ValueError: on purpose\n  in: who'
+        )

@@ -7,8 +7,7 @@ import shlex
 from haconiwa.build.archive import EXTENSIONS, TYPES, archive, archive_type, describe_size
 from haconiwa.cli.privilege import require_root
 from haconiwa.cli.progress import Progress, add_loudness
-from haconiwa.cli.start import select
-from haconiwa.dsl.load import load_file
+from haconiwa.cli.start import load_usable, select
 from haconiwa.errors import ConfigError, Problem
 from haconiwa.host.image_record import with_recorded_image
 
@@ -51,7 +50,7 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
     """Create unless told otherwise, and write."""
     if not arguments.dest:
         raise ConfigError(Problem("where is the archive to go?", hint="give it with -d PATH"))
-    spec = select(load_file(arguments.file), arguments.name)
+    spec = select(load_usable(arguments.file), arguments.name)
     if len({container.rootfs for container in spec.containers}) > 1:
         raise ConfigError(Problem("the file has several root file systems", hint="choose one with --name NAME"))
     kind = arguments.type or archive_type(arguments.dest)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from haconiwa.build.layer import commit
 from haconiwa.cli.privilege import require_root
 from haconiwa.cli.progress import Progress
-from haconiwa.cli.start import select
-from haconiwa.dsl.load import load_file
+from haconiwa.cli.start import load_usable, select
 from haconiwa.errors import ConfigError, Problem
 
 TYPE_CHECKING = False
@@ -34,7 +33,7 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: SimpleNamespace, output: Output) -> int:
     """Commit the one container that is meant."""
-    container, *others = select(load_file(arguments.file), arguments.name).containers
+    container, *others = select(load_usable(arguments.file), arguments.name).containers
     if others:
         names = ", ".join(each.name for each in (container, *others))
         raise ConfigError(Problem("which container's changes?", hint=f"choose one with -n: {names}"))

@@ -8,8 +8,7 @@ from haconiwa.build.create import create
 from haconiwa.build.kept import disk_usage
 from haconiwa.cli.privilege import as_caller_may, with_files_of
 from haconiwa.cli.progress import Progress, add_loudness
-from haconiwa.cli.start import select
-from haconiwa.dsl.load import load_file
+from haconiwa.cli.start import load_usable, select
 from haconiwa.host.sizes import show_size
 
 TYPE_CHECKING = False
@@ -45,7 +44,7 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: SimpleNamespace, output: Output) -> int:
     """Create one after the other."""
-    spec = as_caller_may(select(load_file(arguments.file), arguments.name), "create")
+    spec = as_caller_may(select(load_usable(arguments.file), arguments.name), "create")
     made: set[str] = set()
     provisioned = set()
     for container in spec.containers:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from haconiwa.build.layer import changes
 from haconiwa.cli.privilege import require_root
-from haconiwa.cli.start import select
-from haconiwa.dsl.load import load_file
+from haconiwa.cli.start import load_usable, select
 from haconiwa.errors import printable
 
 TYPE_CHECKING = False
@@ -31,7 +30,7 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: SimpleNamespace, output: Output) -> int:
     """Print a line for each change."""
-    spec = select(load_file(arguments.file), arguments.name)
+    spec = select(load_usable(arguments.file), arguments.name)
     require_root("diff")
     for container in spec.containers:
         prefix = f"{container.name}: " if len(spec.containers) > 1 else ""

@@ -7,8 +7,7 @@ from functools import partial
 from haconiwa.build.provision import provision
 from haconiwa.cli.privilege import as_caller_may, with_files_of
 from haconiwa.cli.progress import Progress, add_loudness
-from haconiwa.cli.start import select
-from haconiwa.dsl.load import load_file
+from haconiwa.cli.start import load_usable, select
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: SimpleNamespace, output: Output) -> int:
     """Provision one after the other; what several containers share is done once."""
-    spec = as_caller_may(select(load_file(arguments.file), arguments.name), "provision")
+    spec = as_caller_may(select(load_usable(arguments.file), arguments.name), "provision")
     done = set()
     for container in spec.containers:
         job = (container.rootfs, container.provision)

@@ -6,8 +6,7 @@ import os
 
 from haconiwa.build.remove import remove
 from haconiwa.cli.privilege import require_root, with_files_of_all
-from haconiwa.cli.start import select
-from haconiwa.dsl.load import load_file
+from haconiwa.cli.start import load_usable, select
 from haconiwa.errors import ConfigError, Problem
 from haconiwa.isolation.persistence import remove_kept
 
@@ -47,7 +46,7 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: SimpleNamespace, output: Output) -> int:
     """Remove each root once."""
-    spec = select(load_file(arguments.file), arguments.name)
+    spec = select(load_usable(arguments.file), arguments.name)
     if arguments.namespaces:
         return _remove_namespaces(spec, output)
     paths = dict.fromkeys(container.rootfs.path for container in spec.containers if container.rootfs)

@@ -11,6 +11,7 @@ from haconiwa.errors import ConfigError, Problem
 from haconiwa.image import keep_image
 from haconiwa.spec.record import replace
 from haconiwa.supervisor.barn import BarnOptions
+from haconiwa.supervisor.caller import check_caller
 from haconiwa.supervisor.run import run_barn
 
 TYPE_CHECKING = False
@@ -63,6 +64,7 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
         return _adopt(spec, arguments, output)
     _refuse_contradictions(arguments)
     if arguments.bootstrap:
+        check_caller(spec)
         spec = _created(spec, arguments, output)
     spec = _with_command(spec, tuple(arguments.command))
     if arguments.ephemeral:
@@ -116,6 +118,17 @@ def _refuse_contradictions(arguments: SimpleNamespace) -> None:
         raise ConfigError(Problem("-D and -T contradict each other: in the background or in the foreground?"))
     if arguments.no_provision and not arguments.bootstrap:
         raise ConfigError(Problem("-N is about making the root file system", hint="add -b, or leave it out"))
+
+
+def load_usable(path: str) -> BarnSpec:
+    """A haco file to work with, for a caller who may use it; a start asks about that itself.
+
+    Raises:
+        HaconiwaError: It cannot be loaded, or the caller may not.
+    """
+    spec = load_file(path)
+    check_caller(spec)
+    return spec
 
 
 def select(spec: BarnSpec, name: str | None) -> BarnSpec:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from haconiwa.errors import ContainerError
+from haconiwa.errors import ContainerError, HookError
+from haconiwa.lifecycle.hooks import call_function, function_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,9 +17,19 @@ def check_caller(spec: BarnSpec) -> None:
 
     Raises:
         ContainerError: Not the caller.
+        HookError: Its function raised, so nobody may.
     """
+    function = spec.validate_real_id
+    if function is None:
+        return
     uid, gid = os.getuid(), os.getgid()
-    if spec.validate_real_id is not None and spec.validate_real_id(uid, gid) is not True:
+    what = f'validate_real_id "{function_name(function)}"'
+    try:
+        answer = call_function(function, uid, what, more=(gid,))
+    except HookError as error:
+        error.subject = spec.file
+        raise
+    if answer is not True:
         raise ContainerError(
             f'cannot use "{spec.file}"', why=f"its validate_real_id refuses user id {uid}, group id {gid}"
         )
