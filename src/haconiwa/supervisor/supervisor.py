@@ -376,6 +376,7 @@ class Supervisor:
 
     def report(self, error: HaconiwaError) -> None:
         """Say what went wrong and does not end the container; what did in the container's process comes here too."""
+        error.subject = error.subject or self.spec.name
         report(error)
         if isinstance(error, HookError):
             self.tell("hook_failed", error=str(error))
