@@ -275,7 +275,7 @@ class Work:
         self._close_terminal()
         if member.died:
             self._clear_up(member)
-        if not self._is_quiet(member):
+        if member.container_pid and not self._is_quiet(member):  # of a start that failed the error says all
             self._say(f"One of supervisors finished: {member.pid}, {member.describe_exit()}")
 
     def _clear_up(self, member: Member) -> None:
