@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 List containers, oldest first.
 
-The status is creating, created, running, restarting (it waits for its next start), stopped (its supervisor was killed
-and could not clean up; any command on it does) or orphaned (its supervisor was killed, its program runs on: stop, kill
-and attach work, and start --adopt). The pids are the host's. Of a damaged one the record cannot be read: only stop
-works."""
+The status is creating, created, running, restarting (it waits for its next start), stopping (its program has ended,
+hooks still run), stopped (its supervisor was killed and could not clean up; any command on it does) or orphaned (its
+supervisor was killed, its program runs on: stop, kill and attach work, and start --adopt). The pids are the host's. Of
+a damaged one the record cannot be read: only stop works."""
 EPILOG = """\
 examples:
   haconiwa ps
@@ -68,7 +68,7 @@ def describe(state: State) -> dict[str, object]:
     status = live_status(state)
     return {
         "name": state.name,
-        "pid": state.init.pid or None if status != "stopped" else None,
+        "pid": state.init.pid or None if status not in ("stopped", "stopping") else None,
         "supervisor_pid": state.supervisor.pid if status not in ("stopped", "orphaned") else None,
         "status": status,
         "created_at": state.created_at,

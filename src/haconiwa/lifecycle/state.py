@@ -221,13 +221,17 @@ def _parse(content: bytes) -> State:
 
 
 def live_status(state: State) -> str:
-    """What is true now: the recorded status under a living supervisor, else ``orphaned`` or ``stopped``."""
-    if state.boot_id == boot_id():
-        if is_supervised(state.name):
-            return state.status
-        if is_alive(state.init):
-            return "orphaned"
-    return "stopped"
+    """What is true now.
+
+    Returns:
+        Under a living supervisor the recorded status, or ``stopping`` once the first process is gone and hooks still
+        run; else ``orphaned`` or ``stopped``.
+    """
+    if state.boot_id != boot_id():
+        return "stopped"
+    if is_supervised(state.name):
+        return state.status if state.init == NOBODY or is_alive(state.init) else "stopping"
+    return "orphaned" if is_alive(state.init) else "stopped"
 
 
 def is_supervised(name: str) -> bool:

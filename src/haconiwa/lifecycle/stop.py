@@ -10,7 +10,7 @@ from haconiwa.errors import ContainerError
 from haconiwa.isolation.groups import kill_groups, member_pids
 from haconiwa.kernel import signals as signal
 from haconiwa.lifecycle.identity import NOBODY, age_s, open_pidfd
-from haconiwa.lifecycle.state import Claim, State, is_supervised
+from haconiwa.lifecycle.state import Claim, State, is_supervised, live_status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 LOOK_EVERY_S = 0.05
 """How often to look whether a first process has got a handler for TERM; nothing tells."""
+_LAST_POINTS = ("before_start_wait", "teardown_container", "after_failure")
 _SETTLE_S = 10.0
 """How long a supervisor may take for its teardown hooks and clean-up before we stop waiting for it."""
 
@@ -95,6 +96,10 @@ def stop(state: State, timeout_s: float, say: Callable[[str], None]) -> None:
         ContainerError: It does not run, or cannot be ended.
     """
     if state.init == NOBODY and _give_up_start(state):
+        return
+    if live_status(state) == "stopping":
+        _note(state, [], "haconiwa stop", final=True)
+        _wait_for_supervisor(state)
         return
     pidfd = _open_init(state)
     try:
@@ -174,7 +179,7 @@ def _wait_for_supervisor(state: State) -> None:
         if not gone:
             raise ContainerError(
                 "its program has ended but its supervisor still runs",
-                why="a teardown hook may hang",
+                why=f"one of its hooks hangs: {_last_hooks(state)}",
                 hint=f"kill -TERM {state.supervisor.pid} interrupts it",
                 subject=state.name,
             )
@@ -198,6 +203,12 @@ def refuse_leftovers(state: State) -> None:
                 hint="end them or move them out; until then the name cannot be started again",
                 subject=state.name,
             )
+
+
+def _last_hooks(state: State) -> str:
+    """The hooks that may run once the program has: only the supervisor knows which one does, and that waits for it."""
+    hooks = [hook for hook in state.config.get("hooks", ()) if hook["point"] in _LAST_POINTS]
+    return ", ".join(f'{hook["point"]} "{hook["function"]}"' for hook in hooks) or "a timer's or a handler's"
 
 
 def forget(state: State) -> None:

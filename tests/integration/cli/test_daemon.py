@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from tests.integration.box import Box, Watched, wait_until
+from tests.integration.box import Box, Watched, finish, wait_until
 from tests.support.program import Program
 
 pytestmark = pytest.mark.requires("root", "busybox")
@@ -127,6 +128,33 @@ def test_killed_supervisor_leaves_an_orphan(box: Box, haconiwa: Program, watched
     assert (row["status"], row["pid"], row["supervisor_pid"]) == ("orphaned", state["init"]["pid"], None)
     assert "still runs" in box.fails()
     haconiwa("stop", "-T", "0", box.name)
+    box.nothing_left()
+
+
+HANGS = """
+import select
+
+@config.add_general_hook({point!r})
+def hang(base):
+    select.select([], [], [])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", ["before_start_wait", "teardown_container"])
+def test_a_program_that_has_ended_under_a_hook_that_hangs(box: Box, haconiwa: Program, point: str) -> None:
+    box.write(rest=HANGS.format(point=point))
+    with box.background("exec sleep 1000") as process:
+        wait_until(lambda: box.status() == "running", "it runs")
+        state = box.state()
+        os.kill(state["init"]["pid"], signal.SIGKILL)
+        wait_until(lambda: box.status() == "stopping", "its end is seen")
+        (row,) = rows(haconiwa)
+        assert (row["pid"], row["supervisor_pid"]) == (None, state["supervisor"]["pid"])
+        error = haconiwa("stop", "-T", "1", box.name, expect=125).stderr
+        assert f'still runs: one of its hooks hangs: {point} "hang"\n' in error
+        process.terminate()
+        finish(process, expect=None)
     box.nothing_left()
 
 

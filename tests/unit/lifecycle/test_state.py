@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from haconiwa.errors import ContainerError
 from haconiwa.host.descriptors import write_beside
-from haconiwa.lifecycle.identity import Identity, boot_id, identify
+from haconiwa.lifecycle.identity import NOBODY, Identity, boot_id, identify
 from haconiwa.lifecycle.state import (
     Claim,
     State,
@@ -188,6 +188,8 @@ def test_claim_of_what_is_to_be_adopted(run_dir: Path) -> None:
         ({}, "running"),
         ({"status": "created"}, "created"),
         ({"boot_id": "another"}, "stopped"),
+        ({"init": Identity(pid=os.getpid(), started_at=1)}, "stopping"),
+        ({"status": "restarting", "init": NOBODY}, "restarting"),
     ],
 )
 def test_live_status_under_a_supervisor(claim: Claim, changes: dict[str, object], status: str) -> None:
