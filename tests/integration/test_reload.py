@@ -91,6 +91,9 @@ def test_what_support_reload_does_not_name_stays(box: Box) -> None:
     box.write('config.support_reload("cgroup", "resource")\nconfig.resource.set_limit("NOFILE", 50)')
     refused = box.haconiwa("reload", box.name, expect=125)
     assert "cannot change resource by a reload: its support_reload allows cgroup" in refused.stderr
+    events = [json.loads(line) for line in box.haconiwa("events", "--json", box.name).stdout.splitlines()]
+    (failed,) = [event["error"] for event in events if event["event"] == "reload_failed"]
+    assert failed.startswith(f"{box.name}: cannot change resource by a reload: ")
     assert limits(box) == before
     box.stop()
 
@@ -117,7 +120,7 @@ def hear(box: Box, kind: str, act: Callable[[], None]) -> dict[str, object]:
 
 
 def test_sighup_reloads_a_daemon_and_a_storm_of_them_is_one(box: Box) -> None:
-    box.write(*limit("100, 200"))
+    box.write('config.support_reload("resource")\n' + limit("100, 200")[0])
     state = box.daemon(WAITS)
     supervisor = state["supervisor"]["pid"]
 
@@ -125,8 +128,9 @@ def test_sighup_reloads_a_daemon_and_a_storm_of_them_is_one(box: Box) -> None:
     assert hear(box, "reloaded", lambda: os.kill(supervisor, signal.SIGHUP))["changes"]
     assert limits(box) == {(50, 150)}
 
-    box.write("1 / 0")
-    hear(box, "reload_failed", lambda: os.kill(supervisor, signal.SIGHUP))
+    for wrong in ("1 / 0", 'config.cgroup["pids.max"] = 50'):
+        box.write(wrong)
+        hear(box, "reload_failed", lambda: os.kill(supervisor, signal.SIGHUP))
     assert limits(box) == {(50, 150)}
 
     def storm() -> None:

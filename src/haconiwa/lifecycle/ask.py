@@ -9,7 +9,7 @@ import json
 import os
 import socket
 
-from haconiwa.errors import ContainerError, printable
+from haconiwa.errors import ContainerError, Where, printable
 from haconiwa.host.paths import run_dir
 
 TYPE_CHECKING = False
@@ -63,9 +63,21 @@ def ask(name: str, request: dict[str, object], timeout_s: float = 10.0) -> dict[
         ) from None
     answer: dict[str, Any] = json.loads(packet or b'{"ok": false, "error": ["error: it closed the connection"]}')
     if not answer["ok"]:
-        why = "; ".join(printable(line.strip().removeprefix("error: ")) for line in answer["error"])
-        raise ContainerError(f'its supervisor refuses "{request["do"]}"', why=why, subject=name)
+        raise _refusal(name, f'its supervisor refuses "{request["do"]}"', answer["error"])
     return answer
+
+
+def _refusal(name: str, what: str, lines: list[str]) -> ContainerError:
+    """The lines of a supervisor's error as one of ours, with the place and the hint that it gives."""
+    found: dict[str, list[str]] = {"error": [], "at": [], "hint": []}
+    for line in lines:
+        word, _, text = line.strip().partition(": ")
+        if word not in found:
+            word, text = "error", line.strip()
+        found[word].append(printable(text.removeprefix(f"{name}: ")))
+    file, _, number = "".join(found["at"][:1]).partition(", called from ")[0].rpartition(":")
+    where = Where(file, int(number)) if number.isascii() and number.isdigit() else None
+    return ContainerError(what, why="; ".join(found["error"]), hint="; ".join(found["hint"]), where=where, subject=name)
 
 
 def note(name: str, **details: object) -> None:

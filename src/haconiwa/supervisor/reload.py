@@ -38,6 +38,17 @@ def apply(supervisor: Supervisor, data: dict[str, Any]) -> list[str]:
         HookError: An after_reload hook failed that is not to; everything has changed.
     """
     try:
+        lines = _change(supervisor, data)
+    except HaconiwaError as error:
+        supervisor.tell("reload_failed", error=str(error))
+        raise
+    supervisor.tell("reloaded", changes=lines)
+    run_hooks(supervisor.spec.hooks_at("after_reload"), supervisor.base, supervisor.report)
+    return lines
+
+
+def _change(supervisor: Supervisor, data: dict[str, Any]) -> list[str]:
+    try:
         specs = rlimit_specs(data["rlimits"])
         cgroup = cgroup_spec(data["cgroup"])
     except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -58,10 +69,7 @@ def apply(supervisor: Supervisor, data: dict[str, Any]) -> list[str]:
         supervisor.use_spec(replace(supervisor.spec, rlimits=specs, cgroup=cgroup))
         fields = {field: data[field] for field in FEATURES.values()}
         supervisor.record(config={**config, **fields})
-    lines = [line for found in changes.values() for line in found]
-    supervisor.tell("reloaded", changes=lines)
-    run_hooks(supervisor.spec.hooks_at("after_reload"), supervisor.base, supervisor.report)
-    return lines
+    return [line for found in changes.values() for line in found]
 
 
 def _apply_all(supervisor: Supervisor, cgroup: CgroupSpec, rlimits: list[dict[str, Any]]) -> None:
