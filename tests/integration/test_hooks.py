@@ -537,7 +537,6 @@ def test_failing_timer_goes_on(box: Box) -> None:
     assert messages.count('the async hook "tick" failed: ValueError: ') >= 3
 
 
-@pytest.mark.setting("add_signal_handler")
 @pytest.mark.parametrize("options", [(), ("-D",)], ids=["foreground", "daemon"])
 def test_signal_without_a_handler_is_nothing(box: Box, options: tuple[str, ...]) -> None:
     """Neither to the supervisor nor to its barn; what they start has the signals as they were."""
@@ -560,6 +559,7 @@ def test_signal_without_a_handler_is_nothing(box: Box, options: tuple[str, ...])
         box.stop()
 
 
+@pytest.mark.setting("add_signal_handler")
 def test_signal_handler(box: Box, watched: type[Watched]) -> None:
     box.write(
         rest="""
