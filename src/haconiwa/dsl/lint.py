@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Iterator
 
 from haconiwa.dsl.builder import Definition
@@ -37,8 +38,10 @@ def lint_file(path: str) -> list[Problem]:
         ConfigError: The file cannot be read, or is no Python.
     """
     source = read_source(path, load_defaults().trusted_uids)
-    compile_source(source)
-    tree = ast.parse(source.data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the load has shown them
+        compile_source(source)
+        tree = ast.parse(source.data)
     builders = _builders(tree)
     found = [*_idle_statements(tree, builders), *_captured_loop_variables(tree, builders)]
     return [Problem(what, Where(source.file, line), hint) for line, what, hint in sorted(found)]
@@ -86,18 +89,27 @@ def _is_setting(node: ast.AST, builders: set[str]) -> bool:
 
 def _idle_statements(tree: ast.AST, builders: set[str]) -> Iterator[tuple[int, str, str]]:
     for statement in ast.walk(tree):
+        if isinstance(statement, ast.Assign) and _is_setting(statement.value, builders):
+            name = _dotted(statement.value)
+            if hint := _call_hint(statement.value, name):
+                yield statement.lineno, f"{name}: is named and not called", hint
         if not isinstance(statement, ast.Expr):
             continue
         value = statement.value
         if _is_setting(value, builders):
             name = _dotted(value)
             yield statement.lineno, f"{name}: does nothing like this", _call_hint(value, name)
-        elif isinstance(value, ast.Compare) and _is_setting(value.left, builders):
-            name = _dotted(value.left)
+        elif isinstance(value, ast.Compare) and _is_setting(_without_index(value.left), builders):
+            name = ast.unparse(value.left)
             yield statement.lineno, f"{name}: is compared, and nothing done with the result", "one = sets it"
         elif isinstance(value, ast.Call) and _lacks_function(value, builders):
             name = _dotted(value.func)
             yield statement.lineno, f"{name}: has no function", f"put @{name}(…) above one"
+
+
+def _without_index(value: ast.expr) -> ast.expr:
+    """``c.environ`` of ``c.environ["A"]``."""
+    return value.value if isinstance(value, ast.Subscript) else value
 
 
 def _call_hint(value: ast.expr, name: str) -> str:

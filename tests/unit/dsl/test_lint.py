@@ -27,6 +27,8 @@ def lint(write: Write, text: str) -> list[str]:
         ("config.daemonize", "config.daemonize: does nothing like this; write config.daemonize() to call it"),
         ("config.bootstrap.skip", "config.bootstrap.skip: does nothing like this; write config.bootstrap.skip() to call it"),
         ("config.name", "config.name: does nothing like this"),
+        ('config.metadata["a"] == "b"', "config.metadata['a']: is compared, and nothing done with the result; one = sets it"),
+        ("root = config.chroot_to", "config.chroot_to: is named and not called; write config.chroot_to() to call it"),
         ('config.name == "x"', "config.name: is compared, and nothing done with the result; one = sets it"),
         ('config.add_general_hook("setup")', "config.add_general_hook: has no function; put @config.add_general_hook(…) above one"),
         ("config.add_async_hook(sec=3)", "config.add_async_hook: has no function; put @config.add_async_hook(…) above one"),
@@ -132,3 +134,12 @@ def test_a_file_that_cannot_be_read_or_is_no_python(write: Write, tmp_path: Path
 def test_the_table_knows_every_setting_that_takes_a_function() -> None:
     registering = {name for name in vars(HookSettings) if not name.startswith("_")}
     assert set(DECORATORS) == registering
+
+
+def test_what_is_read_is_no_mistake(write: Write) -> None:
+    assert lint(write, "config = define()\nname = config.name\nroot = config.chroot_to('/r')\n") == []
+
+
+def test_warnings_of_python_are_left_to_the_load(write: Write, recwarn: pytest.WarningsRecorder) -> None:
+    lint(write, "config = define()\nassert 1 is 1\n")
+    assert len(recwarn) == 0
