@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
-from haconiwa.errors import ContainerError
+from haconiwa.errors import ContainerError, describe_errno
 from haconiwa.isolation.accounts import Account, parse_group, parse_passwd
 from haconiwa.isolation.confined import read_file
 from haconiwa.isolation.step import CHILD, INSIDE, Site, Step
@@ -40,7 +41,7 @@ def resolve_user(site: Site, user: UserSpec) -> None:
     Raises:
         ContainerError: A name that the container's files do not have.
     """
-    accounts = parse_passwd(_content(site.root_fd, "/etc/passwd"))
+    accounts = parse_passwd(_content(site.root_fd, "/etc/passwd", user if isinstance(user.uid, str) else None))
     account = _find_account(accounts, user)
     if isinstance(user.uid, str):
         if account is None:
@@ -50,7 +51,7 @@ def resolve_user(site: Site, user: UserSpec) -> None:
         site.uid = user.uid or 0
     site.home = os.fsdecode(account.home) if account and account.home.startswith(b"/") else "/"
     names = [name for name in (user.gid, *user.groups) if isinstance(name, str)]
-    groups = parse_group(_content(site.root_fd, "/etc/group")) if names else {}
+    groups = parse_group(_content(site.root_fd, "/etc/group", user)) if names else {}
     if user.gid is not None:
         site.gid = _gid(user.gid, groups, user)
     else:
@@ -83,12 +84,20 @@ def _unknown(kind: str, name: str, file: str, user: UserSpec) -> ContainerError:
     )
 
 
-def _content(root_fd: int, path: str) -> bytes:
-    """A file's bytes; a container without it simply has no names."""
+def _content(root_fd: int, path: str, needed_for: UserSpec | None) -> bytes:
+    """A file's bytes; where no name has to be found in it, one that cannot be read simply has none.
+
+    Raises:
+        ContainerError: It is needed and cannot be read.
+    """
     try:
         return read_file(root_fd, path)
-    except OSError:
-        return b""
+    except OSError as error:
+        if needed_for is None:
+            return b""
+        words = "it is not a regular file" if error.errno == errno.EINVAL else describe_errno(error.errno or 0)
+        what, hint = f'cannot read the container\'s "{path}"', "give a number, or make the file while provisioning"
+        raise ContainerError(what, why=words, hint=hint, where=needed_for.where) from None
 
 
 class SetIds(Step):
