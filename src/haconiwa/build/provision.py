@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext
 
 from haconiwa.build.copying import copy_into_root, source_mount
 from haconiwa.build.failures import subject_of
 from haconiwa.build.layer import stand_alone
 from haconiwa.build.marker import State, own_marker, write_marker
+from haconiwa.build.mount_points import unmade_on_failure
 from haconiwa.build.place import Place, locked
 from haconiwa.build.report import Report
 from haconiwa.build.script import script_argv, success_line
 from haconiwa.build.steps import digest_of, is_due, kept_steps
-from haconiwa.errors import BuildError, ConfigError, Problem
+from haconiwa.errors import BuildError, ConfigError, HaconiwaError, Problem
 from haconiwa.host.paths import cache_dir
 from haconiwa.host.programs import run_checked
 from haconiwa.lifecycle.oneshot import run_once
@@ -63,10 +64,11 @@ def provision(spec: ContainerSpec, report: Report, *, only: Sequence[str] = ()) 
         raise BuildError(f'the root file system "{place.root}" does not exist', subject=spec.name, hint=hint)
     with subject_of(spec.name, place.root), locked(place):
         stand_alone(place, report)
-        if only:
-            run_steps(spec, steps, report, lambda _step: True, lambda _step: None)
-        else:
-            provision_root(spec, place, report)
+        with nullcontext() if own_marker(place) else unmade_on_failure(place.root):
+            if only:
+                run_steps(spec, steps, report, lambda _step: True, lambda _step: None)
+            else:
+                provision_root(spec, place, report)
 
 
 def _chosen(spec: ContainerSpec, only: Sequence[str]) -> tuple[ProvisionStep, ...]:
@@ -154,16 +156,20 @@ def _run_step(spec: ContainerSpec, step: ProvisionStep, report: Report) -> None:
 
     def run() -> int:
         signal.signal(signal.SIGTERM, _interrupt)
-        with suppress(KeyboardInterrupt):
+        try:
             return run_once(derived, stdin=stdin, output_fd=1, function=function)
-        return 128 + signal.SIGTERM
+        except KeyboardInterrupt:
+            return 128 + signal.SIGTERM
+        except HaconiwaError as error:
+            error.subject = spec.name  # the name of the step's container is ours alone
+            raise
 
     argv = (step.sh, "-xe") if step.kind == "shell" else (step.name,)
     run_checked(
         run,
         lambda text: report.line(f"provision.{step.name}", text),
         argv=argv,
-        hint=f"run it again with haconiwa provision --run-only {step.name}",
+        hint=f"run it again with haconiwa provision --run-only {step.name} {step.where.file if step.where else 'FILE'}",
         what=f'the provisioning step "{step.name}" failed',
         isolated=False,
     )

@@ -132,7 +132,7 @@ def test_a_failing_step_stops_the_rest_and_the_next_create_goes_on(make: Make) -
     assert raised.value.lines() == [
         'error: web: the provisioning step "mend" failed: exited 1',
         "  at: web.haco:9",
-        "  hint: run it again with haconiwa provision --run-only mend",
+        "  hint: run it again with haconiwa provision --run-only mend web.haco",
     ]
     assert (raised.value.status, raised.value.last_lines[-1]) == (1, "+ test -e /mended")
     assert state_of(spec) is State.BOOTSTRAPPED
@@ -154,6 +154,17 @@ def test_an_error_in_the_middle_stops_a_script(make: Make) -> None:
 def test_a_step_that_is_killed_tells_the_signal(make: Make) -> None:
     with pytest.raises(BuildError, match=r"exited 137"):
         created(make(shell_step("sh -c 'kill -9 $$'")))
+
+
+def test_a_directory_of_somebody_elses_is_left_as_it_was_by_a_step_that_fails(make: Make) -> None:
+    spec = make(shell_step("true"))
+    root = root_of(spec)
+    (root / "tmp").mkdir(parents=True)
+    with pytest.raises(HaconiwaError) as caught:
+        provision(replace(spec, root_mounts=()), Recorder())
+    assert str(caught.value).startswith(f"{spec.name}: ")
+    assert "provision-" not in str(caught.value)
+    assert [path.name for path in root.iterdir()] == ["tmp"]
 
 
 def test_a_shell_that_is_missing_is_named(make: Make) -> None:
