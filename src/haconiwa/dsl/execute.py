@@ -132,7 +132,20 @@ def _record(load: Loading, error: BaseException) -> None:
     elif _is_ours(error):
         raise InternalError(f"cannot load the haco file: {describe(error)}") from error
     else:
-        load.refuse(describe(error), of_traceback(trace))
+        what, hint = _in_our_words(error)
+        load.refuse(what, of_traceback(trace), hint)
+
+
+def _in_our_words(error: BaseException) -> tuple[str, str]:
+    """What an exception of Python's says, and a hint, where it is about the use of a setting."""
+    if isinstance(error, TypeError):
+        from haconiwa.dsl.unknown import explain_call
+
+        return explain_call(error) or (describe(error), "")
+    if isinstance(error, AttributeError) and type(error.obj) is tuple and hasattr(list, error.name or " "):
+        hint = "assign the whole list: c.groups = [*c.groups, 6]"
+        return f"what a setting has cannot be changed in place by {error.name}()", hint
+    return describe(error), ""
 
 
 def _syntax_problem(error: SyntaxError, file: str) -> Problem:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from haconiwa.dsl.node import Node, Recording, Setting
-from haconiwa.spec.values import Refused, items, show
+from haconiwa.spec.values import Refused, items, parse_all, show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class LiveDict(dict[str, str]):
         if not issubclass(type(values), dict):
             raise Refused(f"expected a dict, not {show(values)}")
         pairs: Iterable[tuple[object, object]] = dict.items(values)  # type: ignore[arg-type]
-        return {self._parse_key(key): self._parse_value(value) for key, value in pairs}
+        return dict(parse_all(lambda pair: (self._parse_key(pair[0]), self._parse_value(pair[1])), pairs))
 
     def _recording(self) -> Recording:
         return Recording(self._node, self._name)

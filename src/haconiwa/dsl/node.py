@@ -162,7 +162,8 @@ class Recording:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> bool:
         if isinstance(error, Refused):
-            self._node._load.refuse(f"{self._name}: {error}", self.where, error.hint)
+            for each in (error, *error.others):
+                self._node._load.refuse(f"{self._name}: {each}", self.where, each.hint)
             return True
         self._node._owner._sources[self._name] = self.where
         return False

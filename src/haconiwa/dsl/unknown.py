@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from haconiwa.dsl.functions import FunctionType
 from haconiwa.dsl.node import Node, UnknownName
 from haconiwa.dsl.place import here, of_traceback
 from haconiwa.errors import ConfigError, Problem
@@ -27,8 +28,64 @@ NOT_YET = "this version of haconiwa does not have it yet"
 def refuse_keywords(node: Node, method: str, keywords: Mapping[str, object]) -> None:
     """Record keyword arguments that a method does not take."""
     for keyword in keywords:
-        name = f"{node._dotted(method)}({keyword}=)"
-        node._load.refuse(f"{name}: {NOT_YET}" if name in LATER else f"{name}: unknown argument", here())
+        what, hint = _unknown_keyword(getattr(type(node), method), keyword)
+        node._load.refuse(what, here(), hint)
+
+
+def _unknown_keyword(function: FunctionType, keyword: str) -> tuple[str, str]:
+    name = f"{function.__qualname__}({keyword}=)"
+    if name in LATER:
+        return f"{name}: {NOT_YET}", ""
+    known = [*_arguments(function)[0], *_arguments(function)[1]]
+    takes = f"it takes {', '.join(f'{each}=' for each in known)}" if known else "it takes none"
+    return f"{name}: unknown argument", suggestion(keyword, known) or takes
+
+
+def _arguments(function: FunctionType) -> tuple[list[str], list[str]]:
+    """The arguments of a method: those that need no name, and those that need one."""
+    from inspect import Parameter, signature
+
+    named = [each for each in signature(function).parameters.values() if each.name != "self"]
+    return (
+        [each.name for each in named if each.kind in (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)],
+        [each.name for each in named if each.kind is Parameter.KEYWORD_ONLY],
+    )
+
+
+def explain_call(error: TypeError) -> tuple[str, str] | None:
+    """What is wrong with the arguments of a call of ours, in the words of a haco file, and a hint.
+
+    Args:
+        error: As Python raises it, before the method runs.
+
+    Returns:
+        None when it is about something else.
+    """
+    name, parentheses, why = str(error).partition("() ")
+    function = _method(name)
+    if not parentheses or function is None:
+        return None
+    quoted = why.split("'")[1::2]
+    if "unexpected keyword argument" in why:
+        return _unknown_keyword(function, quoted[0])
+    unnamed, named = _arguments(function)
+    if "missing" in why:
+        return f"{name}: lacks {', '.join(quoted)}", ""
+    if "positional argument" in why:
+        shown = ", ".join((*unnamed, *(f"{each}=" for each in named)))
+        return f"{name}: takes {len(unnamed) or 'no'} unnamed argument{'s' * (len(unnamed) != 1)}", f"{name}({shown})"
+    return None
+
+
+def _method(name: str) -> FunctionType | None:
+    """The method of a builder that a haco file calls by that dotted name."""
+    kinds = [Node]
+    for kind in kinds:
+        found = vars(kind).get(name.rpartition(".")[2])
+        if isinstance(found, FunctionType) and found.__qualname__ == name:
+            return found
+        kinds += kind.__subclasses__()
+    return None
 
 
 def unknown_name(node: Node, name: str) -> ConfigError:

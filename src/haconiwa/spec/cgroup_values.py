@@ -63,6 +63,8 @@ def size_in_bytes(plain: str) -> int:
     """
     factor = _UNITS.get(plain[-1:].lower(), 1)
     digits = plain if factor == 1 else plain[:-1]
+    if not digits.isascii() or not digits.isdigit():
+        raise Refused(f"{show(plain)} is not {_SIZE}")
     return number(_digits(digits, 0, LARGEST, _SIZE) * factor, 0, LARGEST)
 
 

@@ -13,10 +13,11 @@ from haconiwa.errors import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any, TypeVar
 
     T = TypeVar("T")
+    U = TypeVar("U")
 
 ID_MAX = 2**32 - 2
 """Largest user or group id; the next one means "no change" to the kernel."""
@@ -40,11 +41,13 @@ class Refused(Exception):
 
     Attributes:
         hint: What to write instead.
+        others: What else of the same value is refused.
     """
 
-    def __init__(self, what: str, hint: str = "") -> None:
+    def __init__(self, what: str, hint: str = "", others: Sequence[Refused] = ()) -> None:
         super().__init__(what)
         self.hint = hint
+        self.others = others
 
 
 def show(value: Any) -> str:
@@ -207,7 +210,25 @@ def items(value: object, parse: Callable[[object], T], expected: str) -> list[T]
         raw = [*tuple.__iter__(value)]  # type: ignore[arg-type]
     else:
         raise Refused(f"expected {expected}, not {show(value)}")
-    return [parse(item) for item in raw]
+    return parse_all(parse, raw)
+
+
+def parse_all(parse: Callable[[T], U], raw: Iterable[T]) -> list[U]:
+    """Each item parsed; all that are refused are refused together.
+
+    Raises:
+        Refused: The first, with the others.
+    """
+    parsed, refused = [], []
+    for item in raw:
+        try:
+            parsed.append(parse(item))
+        except Refused as error:
+            refused.append(error)
+    if refused:
+        first = refused[0]
+        raise Refused(str(first), first.hint, [*first.others, *refused[1:]])
+    return parsed
 
 
 def command_line(value: object) -> tuple[str, ...]:

@@ -119,7 +119,14 @@ VALUES = [
     ("c.add_mount_point('x', to='/b', fs='tmpfs', options='size=' + '1' * 5000)", 'add_mount_point: the value of "size" is longer than the 255 bytes that the kernel takes'),
     ("c.add_mount_point('x', to='/b', fs='overlay', options='lowerdir=/a:/' + 'b' * 255)", 'add_mount_point: the value of "lowerdir" is longer than the 255 bytes that the kernel takes'),
     ("c.add_mount_point('/a', to='/' + 'b' * 4095)", f'add_mount_point: "/{"b" * 59}…" is longer than 4095 bytes'),
-    ("c.add_mount_point('/a', to='/b', read_only=True)", "add_mount_point(read_only=): unknown argument"),
+    ("c.add_mount_point('/a', to='/b', read_only=True)", 'add_mount_point(read_only=): unknown argument; did you mean "readonly"?'),
+    ("c.mount_independent('devtmpfs', hosst=True)", 'mount_independent(hosst=): unknown argument; did you mean "host"?'),
+    ("c.namespace.unshare(foo=1)", "namespace.unshare(foo=): unknown argument; it takes persist_in="),
+    ("c.command.set_stdout('x')", "command.set_stdout: takes no unnamed arguments; command.set_stdout(file=, host_file=)"),
+    ("c.chroot_to()", "chroot_to: lacks path"),
+    ("c.groups.append(6)", "what a setting has cannot be changed in place by append(); assign the whole list: c.groups = [*c.groups, 6]"),
+    ("len(1, 2)", "TypeError: len() takes exactly one argument (2 given)"),
+    ("c.cgroup['memory.max'] = '1.5G'", 'cgroup["memory.max"]: "1.5G" is not a number of bytes, text such as "256M" with K, M, G or T, or "max"'),
     ("c.add_device('/dev/null', type='c')", "add_device: takes type=, major= and minor= together, or none of them"),
     ("c.add_device('/dev/null', access='rx')", 'add_device: access= "rx" is not made of "r", "w" and "m"'),
     ("c.add_device('/dev/null', access='')", 'add_device: access= "" is not made of "r", "w" and "m"'),
@@ -250,6 +257,15 @@ VALUES = [
     ("c.provision.run_python('x')", 'provision.run_python: expected a function, not "x"'),
     ("c.validate_real_id(lambda uid: True)", 'validate_real_id: "<lambda>" is called with 2 arguments, which it does not take'),
 ]  # fmt: skip
+
+
+def test_all_that_is_wrong_with_one_value_is_said(refused: Refused) -> None:
+    assert refused("c.groups = [-1, 5, 'a b']; c.environ = {'': 'x', 'A': 'y', 'B=': 1}") == [
+        "test.haco:3: groups: -1 is not between 0 and 4294967294",
+        'test.haco:3: groups: "a b" is not a name or a number up to 4294967294',
+        "test.haco:3: environ: expected the name of a variable, not an empty string",
+        'test.haco:3: environ: "B=" has "=" in it',
+    ]
 
 
 @pytest.mark.parametrize(("line", "expected"), VALUES, ids=[line for line, _ in VALUES])
