@@ -124,6 +124,21 @@ def test_unknown_user(box: Box) -> None:
     box.stop()
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("-u", "-1"), '--uid: "-1" is not a name or a number'),
+        (("-g", "a b"), '--gid: "a b" is not a name or a number'),
+        (("-A", "chwon"), '--allow: unknown capability "chwon"; did you mean "chown"?'),
+        (("-e", "A"), '--env: "A" is not NAME=VALUE'),
+    ],
+)
+def test_options_that_are_wrong(box: Box, options: tuple[str, ...], message: str) -> None:
+    box.daemon()
+    assert box.attach("true", options=options, expect=2).stderr.startswith(f"error: {message}")
+    box.stop()
+
+
 def test_workdir(box: Box) -> None:
     box.daemon()
     assert box.attach("pwd", options=("-w", "/var/tmp")).stdout == "/var/tmp\n"

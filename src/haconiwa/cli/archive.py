@@ -49,7 +49,7 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: SimpleNamespace, output: Output) -> int:
     """Create unless told otherwise, and write."""
     if not arguments.dest:
-        raise ConfigError(Problem("where is the archive to go?", hint="give it with -d PATH"))
+        raise ConfigError(Problem("archive needs the path to write to", hint="give it with -d PATH"))
     spec = select(load_usable(arguments.file), arguments.name)
     if len({container.rootfs for container in spec.containers}) > 1:
         raise ConfigError(Problem("the file has several root file systems", hint="choose one with --name NAME"))

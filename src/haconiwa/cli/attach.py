@@ -122,7 +122,7 @@ def _checked(option: str, parse: Callable[[object], T], word: str) -> T:
     try:
         return parse(word)
     except Refused as error:
-        raise ConfigError(Problem(f'{option} "{word}" {error}')) from None
+        raise ConfigError(Problem(f"{option}: {error}", hint=error.hint)) from None
 
 
 def _capabilities(option: str, words: str | None) -> frozenset[str]:
@@ -134,6 +134,6 @@ def _environ(pairs: list[str]) -> dict[str, str]:
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals:
-            raise ConfigError(Problem(f'--env "{pair}" is not NAME=VALUE'))
+            raise ConfigError(Problem(f'--env: "{pair}" is not NAME=VALUE'))
         environ[_checked("--env", environ_key, name)] = _checked("--env", environ_value, value)
     return environ

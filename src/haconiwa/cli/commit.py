@@ -36,7 +36,7 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
     container, *others = select(load_usable(arguments.file), arguments.name).containers
     if others:
         names = ", ".join(each.name for each in (container, *others))
-        raise ConfigError(Problem("which container's changes?", hint=f"choose one with -n: {names}"))
+        raise ConfigError(Problem("commit takes the changes of one container", hint=f"choose one with -n: {names}"))
     require_root("commit")
     with Progress(output) as progress:
         commit(container, progress)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from haconiwa.lifecycle.own_namespace import Maps
     from haconiwa.spec.model import BarnSpec, ContainerSpec
 
+_NOUNS = frozenset({"events", "gc", "images", "logs", "network", "new --bridge"})
+
 
 def require_root(command: str) -> None:
     """Refuse before anything is done.
@@ -22,7 +24,8 @@ def require_root(command: str) -> None:
     """
     if os.geteuid() != 0:
         hint = f"sudo haconiwa {command} …"
-        raise HostError(f"cannot {command} as user {os.geteuid()}", why="it needs root", hint=hint)
+        verb = f"use {command}" if command in _NOUNS else command
+        raise HostError(f"cannot {verb} as user {os.geteuid()}", why="it needs root", hint=hint)
 
 
 def as_caller_may(spec: BarnSpec, command: str) -> BarnSpec:

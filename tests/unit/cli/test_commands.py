@@ -12,9 +12,10 @@ import pytest
 
 import haconiwa
 from haconiwa.build.report import prefixed
-from haconiwa.cli import check, inspect, main, plan, revisions, start, version
+from haconiwa.cli import archive, check, inspect, main, plan, revisions, start, version
 from haconiwa.cli.arguments import parse
 from haconiwa.cli.output import Output
+from haconiwa.cli.privilege import require_root
 from haconiwa.cli.progress import Progress
 from haconiwa.errors import ConfigError, ContainerError, HostError
 from haconiwa.lifecycle.state import State
@@ -74,7 +75,7 @@ def test_plan_is_numbered_and_in_order(file: str, capfd: pytest.CaptureFixture[s
     out = capfd.readouterr().out
     lines = [line.split(maxsplit=2) for line in out[out.index("web:") :].splitlines()[1:]]
     assert [int(line[0]) for line in lines] == list(range(1, len(lines) + 1))
-    order = [("supervisor", "parent", "child", "inside", "running").index(line[1]) for line in lines]
+    order = [("supervisor", "clone", "parent", "child", "inside", "running").index(line[1]) for line in lines]
     assert order == sorted(order)
     assert lines[-1][2].startswith("execute /bin/sh")
 
@@ -211,3 +212,20 @@ def test_options_that_would_do_nothing_are_refused(module: Any, options: tuple[s
     Path("web.haco").write_text(HACO, encoding="utf-8")
     with pytest.raises(ConfigError, match=message):
         run(module, module.__name__.rpartition(".")[2], *options, "web.haco")
+
+
+@pytest.mark.parametrize(
+    ("command", "words"), [("stop", "cannot stop as user 1000"), ("logs", "cannot use logs as user 1000")]
+)
+def test_what_only_root_may_do(command: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(HostError, match=words):
+        require_root(command)
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"), [(("archive", "web.haco"), "archive needs the path to write to; give it with -d PATH")]
+)
+def test_what_is_missing_is_named(argv: tuple[str, ...], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        run(archive, *argv)
