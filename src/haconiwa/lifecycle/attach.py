@@ -311,7 +311,7 @@ def _rarer(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _capabilities(config: Mapping[str, Any], request: AttachRequest) -> CapabilitiesSpec:
     """What the first process was given, with the changes asked for; ``all`` stands for every one of the kernel's."""
-    given: list[str] | None = None if "all" in request.allow else config["bounding"]
+    given = None if "all" in request.allow else config["bounding"]
     if given is None and not request.drop:
         return CapabilitiesSpec(bounding=None, ambient=frozenset(config["ambient"]))
     kept = frozenset(to_names(full_mask()) if given is None else given)
