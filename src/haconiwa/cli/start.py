@@ -158,11 +158,15 @@ def _ephemeral(container: ContainerSpec) -> ContainerSpec:
 def _with_command(spec: BarnSpec, command: tuple[str, ...]) -> BarnSpec:
     if not command:
         return spec
-    container, *others = spec.containers
-    if others:
+    if len(spec.containers) > 1:
         raise ConfigError(Problem("a command can be given to one container only", hint="choose it with -n NAME"))
+    return replace(spec, containers=tuple(_running(command, container) for container in spec.containers))
+
+
+def _running(command: tuple[str, ...], container: ContainerSpec) -> ContainerSpec:
+    """The container with another command, which no line of the file names."""
     sources = {name: where for name, where in container.sources.items() if name != "init_command"}
-    return replace(spec, containers=(replace(container, init_command=command, sources=sources),))
+    return replace(container, init_command=command, sources=sources)
 
 
 def _created(spec: BarnSpec, arguments: SimpleNamespace, output: Output) -> BarnSpec:
