@@ -36,6 +36,7 @@ PROGRAMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "mmdebstrap": ("mmdebstrap", ("mmdebstrap",)),
     "qemu": ("qemu-system-x86_64", ("qemu-system-x86", "qemu-system-common")),
     "registry": ("docker-registry", ("docker-registry",)),
+    "rsync": ("rsync", ("rsync",)),
     "runc": ("runc", ("runc",)),
     "setpriv": ("setpriv", ("util-linux",)),
     "skopeo": ("skopeo", ("skopeo",)),

@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import os
 import re
-import shutil
 import subprocess
 import urllib.error
 import urllib.request
@@ -139,7 +138,30 @@ def _with_private_cache(spec: ContainerSpec) -> list[str]:
     return lines
 
 
+TEMPLATE = """#!/bin/sh
+for argument; do
+    case $argument in --rootfs=*) root=${argument#*=};; esac
+done
+mkdir -p $root/bin
+printf '%s\\n' "$@" > $root/arguments
+"""
+
+
 @pytest.mark.setting("bootstrap.os_type", "bootstrap.project_name", "bootstrap.template_options")
+@pytest.mark.requires("lxc")
+def test_any_template_of_lxc(run_dirs: RunDirs) -> None:
+    template = run_dirs.base / "lxc-own"
+    template.write_text(TEMPLATE, encoding="ascii")
+    template.chmod(0o755)
+    root = run_dirs.base / "web"
+    options = ("--release", "a b", "--packages=x")
+    own = {"os_type": str(template), "project_name": "my-project", "template_options": options}
+    create(container(root, "lxc", **own), Recorder())
+    arguments = (root / "arguments").read_text(encoding="ascii").splitlines()
+    assert "--name=my-project" in arguments
+    assert arguments[-3:] == [*options]
+
+
 @pytest.mark.requires("lxc", "busybox")
 def test_lxc_busybox(run_dirs: RunDirs) -> None:
     root = run_dirs.base / "web"
@@ -154,8 +176,7 @@ def test_lxc_busybox(run_dirs: RunDirs) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.requires("lxc", "debootstrap")
-@pytest.mark.skipif(shutil.which("rsync") is None, reason="lacks rsync")
+@pytest.mark.requires("lxc", "debootstrap", "rsync")
 def test_lxc_debian(run_dirs: RunDirs) -> None:
     root = run_dirs.base / "web"
     options = ("--release", RELEASE, *(("--mirror", mirror() or "") if mirror() else ()))
