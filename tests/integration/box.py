@@ -173,12 +173,12 @@ class Box:
             assert str(self.root) not in mounts.read()
 
 
-def wait_until(condition: Callable[[], object], what: str) -> None:
+def wait_until(condition: Callable[[], object], what: str, timeout_s: float = DEADLINE_S) -> None:
     """Wait for something that offers no descriptor to wait on."""
-    deadline = time.monotonic() + DEADLINE_S
+    deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline:
-            raise AssertionError(f"waited {DEADLINE_S} s in vain: {what}")
+            raise AssertionError(f"waited {timeout_s} s in vain: {what}")
         select.select([], [], [], 0.01)
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.integration.box import Box, wait_until
 from tests.support.leftovers import mount_points
 
-pytestmark = [pytest.mark.requires("root", "busybox"), pytest.mark.slow]
+pytestmark = [pytest.mark.requires("root", "busybox"), pytest.mark.slow, pytest.mark.timeout(600)]
 
 SLABS = ("mem_cgroup", "mnt_cache", "mqueue_inode_cache", "net_namespace", "nsproxy", "pid_namespace", "task_struct")
 NAMESPACES = ("mount", "ipc", "uts", "pid", "net")
