@@ -66,7 +66,7 @@ def start_in(service: Path, box: Box, *words: str) -> str:
 @pytest.mark.layouts
 @pytest.mark.parametrize("settings", ["", 'config.cgroup["pids.max"] = 50', 'config.cgroup["memory.max"] = "64M"'])
 def test_a_delegated_group_holds_the_containers(box: Box, service: Path, settings: str) -> None:
-    box.write(HOST_GROUPS + settings)
+    box.write(f"{HOST_GROUPS}\n{settings}")
     groups = start_in(service, box, str(box.file), "--", "/bin/cat", "/proc/self/cgroup")
     assert f"/{service.name}/haconiwa/{box.name}\n" in groups
     box.nothing_left()

@@ -34,7 +34,7 @@ def test_at_any_moment(box: Box, haconiwa_pty: Callable[..., pexpect.spawn[str]]
             child.sendintr()  # the program itself had no handler yet
         wait_until(lambda: termios.tcgetattr(child.child_fd) == before, f"moment {moment}: the modes are back")  # noqa: B023
         child.close()
-        ends.add(child.exitstatus if child.signalstatus is None else -child.signalstatus)
+        ends.add(-(child.signalstatus or 0) if child.exitstatus is None else child.exitstatus)
         # before that it is Python's own start that is interrupted, and says so
         assert not re.search(r'cli/main\.py", line \d+, in main', str(child.before))
         assert end_processes(OwnDirs([str(box.folder)])) == [], f"moment {moment}"

@@ -60,6 +60,14 @@ show() {
 }
 """
 
+_BECOME_SYSTEMD = """\
+if [ $$ = 1 ]; then
+    mkdir -p /run/systemd/system
+    printf '[Service]\\nExecStart=/bin/bash %s\\n' "$0" > /run/systemd/system/job.service
+    exec /lib/systemd/systemd --unit=job.service
+fi
+"""
+
 
 class Job:
     """One command for a virtual machine.
@@ -69,14 +77,18 @@ class Job:
         folder: Where it starts; a folder of this machine, shown in the guest.
         memory_mb: How much memory the guest has.
         timeout_s: After so many seconds the guest is ended.
+        systemd: The guest's first process is systemd, and the command a service of its.
         environ: What the command's environment is.
     """
 
-    def __init__(self, command: list[str], folder: str, memory_mb: int, timeout_s: float) -> None:
+    def __init__(
+        self, command: list[str], folder: str, memory_mb: int, timeout_s: float, *, systemd: bool = False
+    ) -> None:
         self.command = command
         self.folder = os.path.realpath(folder)
         self.memory_mb = memory_mb
         self.timeout_s = timeout_s
+        self.systemd = systemd
         self.environ = passed_on(os.environ)
 
     def init_script(self, prologue: str, epilogue: str) -> str:
@@ -100,7 +112,7 @@ class Job:
         """
         exports = "".join(f"export {key}={shlex.quote(value)}\n" for key, value in self.environ.items())
         return (
-            f"{exports}cd {shlex.quote(self.folder)}\nstty raw -F {output}\n"
+            f"{_BECOME_SYSTEMD if self.systemd else ''}{exports}cd {shlex.quote(self.folder)}\nstty raw -F {output}\n"
             f"{{ setsid -w {shlex.join(self.command)} < /dev/null 2>&1; echo exit $? > {status}; }} | cat > {output}\n"
             "sync\n/bin/busybox poweroff -f\n"
         )
