@@ -285,7 +285,7 @@ def clear_leftovers(state: State) -> None:
 
     Without a pid namespace the first process may have left others; they are killed, as at any end.
     """
-    if state.boot_id == boot_id() and "pid" not in state.config.get("namespaces", ()):
+    if state.boot_id == boot_id() and "pid" not in state.config.get("namespaces", ("pid",)):
         kill_groups(_groups_of_its_own(state))
     remove_groups(state.cgroups)  # waits for what was killed a moment ago
     if state.status == "created":

@@ -149,18 +149,18 @@ def test_claim_over_an_orphan_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"config": {"namespaces": ["pid"]}}, {"boot_id": "another"}, {"name": "other"}]
+    "changes", [{}, {"config": {}}, {"config": {"namespaces": ["pid"]}}, {"boot_id": "another"}, {"name": "other"}]
 )
 def test_only_what_is_the_containers_own_is_killed_in_its_groups(tmp_path: Path, changes: dict[str, object]) -> None:
     group = tmp_path / "group"
     group.mkdir()
     with subprocess.Popen(["sleep", "1000"]) as process:
         (group / "cgroup.procs").write_text(f"{process.pid}\n")
-        gone = {"init": Identity(pid=1, started_at=1), "cgroups": (str(group),)}
+        gone = {"init": Identity(pid=1, started_at=1), "cgroups": (str(group),), "config": {"namespaces": []}}
         if "name" in changes:  # it has taken the same group meanwhile
             Claim("other").record(state(**changes, cgroups=(str(group),)))
         one = Claim("web")
-        one.record(state(**gone, **({} if "name" in changes else changes)))
+        one.record(state(**{**gone, **({} if "name" in changes else changes)}))
         os.close(one._lock_fd)
         Claim("web").release()
         if changes:
