@@ -71,7 +71,7 @@ def test_barn(example: Path, haconiwa: Program) -> None:
     started = haconiwa("start", file).stderr.splitlines()
     assert [line.partition(":")[0] for line in started] == ["worker-0", "worker-1", "worker-2"]
     assert sorted(haconiwa("ps", "-q").stdout.split()) == ["worker-0", "worker-1", "worker-2"]
-    haconiwa("stop", file)
+    haconiwa("stop", "-T", "0", file)
 
 
 @pytest.mark.requires("root", "busybox")

@@ -25,7 +25,7 @@ POINTS = (
 def starts_again(box: Box) -> None:
     """The next command on the name tells the truth and clears up."""
     box.write()
-    box.haconiwa("stop", box.name, expect=None)  # what a start in the background may leave on purpose
+    box.haconiwa("stop", "-T", "0", box.name, expect=None)  # what a start in the background may leave on purpose
     assert box.sh("echo again") == "again\n"
     box.nothing_left()
 

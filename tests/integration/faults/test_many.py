@@ -55,7 +55,7 @@ with define() as barn:
     box.haconiwa("kill", "-s", "KILL", "-n", f"{box.name}-7", box.file)
     assert len(box.haconiwa("ps", "-q").stdout.splitlines()) == MANY - 1
     stopping = time.monotonic()
-    box.haconiwa("stop", box.file, timeout_s=300)
+    box.haconiwa("stop", "-T", "0", box.file, timeout_s=300)
     print(
         f"{MANY} containers: started in {started - began:.1f} s, stopped in {time.monotonic() - stopping:.1f} s; "
         f"of each supervisor {statistics.mean(sizes):.0f} kB (PSS, at most {max(sizes)}) and {max(files)} files"
