@@ -155,8 +155,8 @@ def test_any_template_of_lxc(run_dirs: RunDirs) -> None:
     template.chmod(0o755)
     root = run_dirs.base / "web"
     options = ("--release", "a b", "--packages=x")
-    own = {"os_type": str(template), "project_name": "my-project", "template_options": options}
-    create(container(root, "lxc", **own), Recorder())
+    spec = container(root, "lxc", os_type=str(template), project_name="my-project", template_options=options)
+    create(spec, Recorder())
     arguments = (root / "arguments").read_text(encoding="ascii").splitlines()
     assert "--name=my-project" in arguments
     assert arguments[-3:] == [*options]
