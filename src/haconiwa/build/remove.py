@@ -17,6 +17,7 @@ from haconiwa.lifecycle.damaged import damaged_in_use
 from haconiwa.lifecycle.state import list_states, live_status
 
 _SYSTEM = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/sbin", "/sys", "/usr")
+_OF_VAR = ("backups", "cache", "lib", "local", "log", "mail", "opt", "spool", "tmp")
 _FEWEST_PARTS = 2
 
 
@@ -46,7 +47,8 @@ def _refuse_system(root: str) -> None:
     kept = [os.path.realpath(path) for path in _kept_folders()]
     below_system = any(root == path or root.startswith(path + "/") for path in _SYSTEM)
     above_kept = any(path == root or path.startswith(root.rstrip("/") + "/") for path in kept)
-    if below_system or above_kept or len(root.strip("/").split("/")) < _FEWEST_PARTS:
+    of_var = root in [f"/var/{name}" for name in _OF_VAR]  # whatever the environment says where haconiwa keeps things
+    if below_system or above_kept or of_var or len(root.strip("/").split("/")) < _FEWEST_PARTS:
         raise BuildError(f'cannot remove "{root}"', why="the system needs it, or you are in it")
 
 
