@@ -14,8 +14,8 @@ OURS = {
     "haconiwa.dsl.live", "haconiwa.dsl.load", "haconiwa.dsl.loading", "haconiwa.dsl.mounts", "haconiwa.dsl.namespace",
     "haconiwa.dsl.node", "haconiwa.dsl.paths", "haconiwa.dsl.place", "haconiwa.dsl.privileges", "haconiwa.dsl.source",
     "haconiwa.dsl.supervision",
-    "haconiwa.errors", "haconiwa.host", "haconiwa.host.paths", "haconiwa.image", "haconiwa.kernel", "haconiwa.kernel.names",
-    "haconiwa.spec", "haconiwa.spec.build", "haconiwa.spec.model",
+    "haconiwa.errors", "haconiwa.host", "haconiwa.host.paths", "haconiwa.image",
+    "haconiwa.kernel", "haconiwa.kernel.names", "haconiwa.spec", "haconiwa.spec.build", "haconiwa.spec.model",
     "haconiwa.spec.names", "haconiwa.spec.record", "haconiwa.spec.seccomp", "haconiwa.spec.validate",
     "haconiwa.spec.values",
 }  # fmt: skip
