@@ -15,7 +15,7 @@ from tests.support.program import Program
 pytestmark = pytest.mark.requires("root", "busybox")
 
 SAME = (
-    "Umask", "Uid", "Gid", "Groups", "SigBlk", "SigIgn", "SigCgt", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb",
+    "Umask", "Uid", "Gid", "Groups", "SigBlk", "SigIgn", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb",
     "NoNewPrivs", "Seccomp",
 )  # fmt: skip
 ALL = (*NAMESPACES, "net", "cgroup")

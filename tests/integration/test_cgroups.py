@@ -216,7 +216,7 @@ def test_only_the_groups_that_are_needed(box: Box) -> None:
 
 @pytest.mark.setting("cgroup_name")
 def test_another_name_for_the_groups(box: Box) -> None:
-    box.write(f"config.cgroup_name = '{box.name}-other'")
+    box.write(f"config.cgroup_name = '{box.name}-other'\n{HOST_GROUPS}")
     assert f"/haconiwa/{box.name}-other\n" in box.sh("cat /proc/self/cgroup")
     box.nothing_left()
 
@@ -441,7 +441,8 @@ def test_the_hosts_root_has_no_rules(box: Box) -> None:
 @pytest.mark.requires("cgroup1")
 def test_a_machine_with_v1_alone(box: Box) -> None:
     """The v2 hierarchy of a hybrid machine is covered, so that there is none."""
-    box.write("config.cgroup['memory.max'] = '64M'\nconfig.cgroup['pids.max'] = 9", TELL.format(keys=["memory.max"]))
+    limits = "config.cgroup['memory.max'] = '64M'\nconfig.cgroup['pids.max'] = 9"
+    box.write(f"{limits}\n{HOST_GROUPS}", TELL.format(keys=["memory.max"]))
     unified = next((h.mount_point for h in hierarchies() if h.version == 2), None)
     cover = f"mount -t tmpfs none {unified} && " if unified else ""
     argv = ["unshare", "--mount", "sh", "-c", f'{cover}exec "$@"', "sh", box.haconiwa.path, "start", str(box.file)]

@@ -39,11 +39,10 @@ CORE = CALLS.keys() - {"kexec_load", "init_module", "delete_module", "perf_event
 def facts() -> str:
     keyctl = ctypes.c_long(NUMBERS["keyctl"])
     return json.dumps({
-        "namespaces": {name: os.readlink(f"/proc/self/ns/{name}") for name in ("mnt", "ipc", "uts", "pid")},
+        "namespaces": {name: os.readlink(f"/proc/self/ns/{name}") for name in ("mnt", "ipc", "uts", "pid", "cgroup")},
         "numbers": {name: NUMBERS[name] for name in CALLS},
         "keyring": ctypes.CDLL(None).syscall(keyctl, 0, ctypes.c_long(-3), 0),
         "hostname": os.uname().nodename,
-        "group": f"/haconiwa/{NAME}",
         "capabilities": to_mask(DEFAULT_CAPABILITIES),
     })  # fmt: skip
 

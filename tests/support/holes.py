@@ -223,14 +223,11 @@ def groups(_facts: Facts) -> Iterator[str]:
 
 
 @check
-def control_group(facts: Facts) -> Iterator[str]:
-    """Hole 10: it is in the container's control groups, all of its hierarchies."""
+def control_group(_facts: Facts) -> Iterator[str]:
+    """Hole 10: groups that are not those of its cgroup namespace, where it sees its own as the root."""
     with open("/proc/self/cgroup", encoding="utf-8") as file:
         paths = [line.strip().split(":", 2)[1:] for line in file]
-    own = [path for _names, path in paths if path.endswith(facts["group"])]
-    if not own:
-        yield f"in {paths}"
-    yield from (f"{names} at {path}" for names, path in paths if names == "devices" and path not in own)
+    yield from (f"{names or 'v2'} at {path}" for names, path in paths if path != "/")
 
 
 @check

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from haconiwa.cli.targets import add_target, find, seconds
+from haconiwa.cli.targets import add_target, all_states, find, seconds
 from haconiwa.errors import ContainerError
 from haconiwa.lifecycle.damaged import is_damaged, stop_damaged
 from haconiwa.lifecycle.state import live_status
@@ -41,6 +41,7 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: SimpleNamespace, output: Output) -> int:
     """Stop one after the other, the one that was started last first; what cannot be stopped keeps no other running."""
+    all_states()  # whoever may not look for containers is told so
     if is_damaged(arguments.target):
         ended = stop_damaged(arguments.target, max(0.0, arguments.timeout))
         output.say(f"{arguments.target}: its record could not be read; {'all was ended' if ended else 'nothing ran'}")
