@@ -120,7 +120,7 @@ def test_the_journal(box: Box, journal: Receiver, syslog: Receiver) -> None:
     assert told[2][1].endswith("finish detected: exited(7)")
     assert [priority for priority, _ in told] == ["6", "6", "6", "6", "3"]
     error, *more = told[-1][1].split("\n")
-    assert error.startswith('error: the teardown_container hook "<lambda>"')
+    assert error.startswith(f'error: {box.name}: the teardown_container hook "<lambda>"')
     assert any(line.startswith("  at: ") for line in more), "a message of several lines is one entry"
     assert "of the program" not in str(told)
 

@@ -224,7 +224,7 @@ def _is_unchanged_or_gone(source: Source) -> bool:
 def use_image() -> None:
     """Let modules come from the image, if this Python wrote a whole one."""
     try:
-        fd = os.open(PATH, os.O_RDONLY | os.O_CLOEXEC)
+        fd = _open_beside_streams()
     except OSError:
         return
     try:
@@ -238,6 +238,17 @@ def use_image() -> None:
 
         global _used  # noqa: PLW0603 - read by functions that know no finder
         _used = mmap(-1, len(finder.deferred))
+
+
+def _open_beside_streams() -> int:
+    """The file, with a number above those of the standard streams, which may be closed."""
+    fd = os.open(PATH, os.O_RDONLY | os.O_CLOEXEC)
+    if fd > 2:
+        return fd
+    try:
+        return _open_beside_streams()
+    finally:
+        os.close(fd)
 
 
 def _opened(fd: int) -> Finder:

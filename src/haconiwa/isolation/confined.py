@@ -58,21 +58,44 @@ def _open_or_make(root_fd: int, path: str, mode: int, flags: int) -> int:
         try:
             return open_inside(root_fd, path, flags)
         except FileNotFoundError:
-            path = _make_or_follow(root_fd, path, mode)
+            path = _make_missing(root_fd, path, mode)
     raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
 
 
-def _make_or_follow(root_fd: int, path: str, mode: int) -> str:
-    """Make the last part of a path, or answer where it leads when it is a link; the path itself otherwise."""
-    parent, name = os.path.split(path.rstrip("/"))
-    parent_fd = make_directory(root_fd, parent, stat.S_IMODE(mode) if stat.S_ISDIR(mode) else 0o755)
+def _make_missing(root_fd: int, path: str, mode: int) -> str:
+    """Make what is missing of a path, folder by folder; where it leads when one of them is a link, else the path."""
+    folders_mode = mode if stat.S_ISDIR(mode) else stat.S_IFDIR | 0o755
+    fd, there, missing = _deepest(root_fd, path)
     try:
-        _make(parent_fd, name, mode)
-    except FileExistsError:
-        return os.path.join(parent, _link(parent_fd, name) or name)
+        while missing:
+            name = missing.pop()
+            try:
+                _make(fd, name, folders_mode if missing else mode)
+            except FileExistsError:
+                if target := _link(fd, name):
+                    return os.path.join(there, target, *reversed(missing))
+            if missing:
+                there = os.path.join(there, name)
+                below_fd = open_inside(root_fd, there, _FOLDER)  # from the root: the name may be ".."
+                os.close(fd)
+                fd = below_fd
+    except FileNotFoundError:
+        pass  # somebody else has just removed it: look again
     finally:
-        os.close(parent_fd)
+        os.close(fd)
     return path
+
+
+def _deepest(root_fd: int, path: str) -> tuple[int, str, list[str]]:
+    """The deepest folder of a path that is there, as a descriptor and a path, and the names of the rest, last first."""
+    missing: list[str] = []
+    while True:
+        path, name = os.path.split(path.rstrip("/"))
+        missing.append(name)
+        try:
+            return open_inside(root_fd, path or "/", _FOLDER), path, missing
+        except FileNotFoundError:
+            continue
 
 
 def _link(parent_fd: int, name: str) -> str:

@@ -8,12 +8,10 @@ from haconiwa.errors import HaconiwaError
 from haconiwa.host.descriptors import write_all
 from haconiwa.host.loop import Loop
 from haconiwa.kernel import signals as signal
-from haconiwa.lifecycle.state import remove_pid_file
 from haconiwa.spec.record import Record
 from haconiwa.supervisor.memory import load_for_all, settle
 from haconiwa.supervisor.messages import as_failure
 from haconiwa.supervisor.order import Order
-from haconiwa.supervisor.pid_file import write_pid_file
 from haconiwa.supervisor.signals import HANDLED_SIGNALS, STOP_SIGNALS, USER_SIGNALS, Signals, stop_signals
 from haconiwa.supervisor.supervisor import SupervisorOptions
 
@@ -93,8 +91,6 @@ class Work:
             Whose failure is that of the whole file; None when all went well.
         """
         self._loop.watch(self._signals.fd, lambda _events: self._take_signals())
-        if self._spec.container_pid_file:
-            write_pid_file(self._spec.container_pid_file)
         if len(self._members) > 1:
             load_for_all()
         self._fork_next()
@@ -104,8 +100,6 @@ class Work:
             self._tell_caller(self._answer)
         self._loop.run_until(lambda: all(not member.is_alive for member in self._members))
         self._close_terminal()
-        if self._spec.container_pid_file:
-            remove_pid_file(self._spec.container_pid_file, os.getpid())
         return next((member for member in self._failed if member.exit_status), None)
 
     def _fork_next(self) -> None:

@@ -8,11 +8,13 @@ from haconiwa.errors import EXIT_FAILURE, ContainerError
 from haconiwa.host.cgroups import hierarchies
 from haconiwa.host.descriptors import write_all
 from haconiwa.lifecycle.plan import plan_start, warnings
+from haconiwa.lifecycle.state import remove_pid_file
 from haconiwa.supervisor.barn import Work
 from haconiwa.supervisor.base import Barn
 from haconiwa.supervisor.caller import check_caller
 from haconiwa.supervisor.member import Member, give_back_names, take_names
 from haconiwa.supervisor.messages import as_failure, report
+from haconiwa.supervisor.pid_file import write_pid_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -115,6 +117,8 @@ def _work(
             from haconiwa.supervisor.daemon import settle_in
 
             options, relay = settle_in(spec, options, members)
+        if spec.container_pid_file:
+            write_pid_file(spec.container_pid_file)
         failed = kind(spec, options, members, answer).run()
         if relay:
             relay.finish()
@@ -127,6 +131,7 @@ def _work(
             return failure.exit_status  # without a barn those in the background go on, and others end by themselves
         return _end(spec, live, failure.exit_status, failure)
     if kind.adopts and not any(member.container_pid for member in members):
+        _remove_pid_file(spec)
         return EXIT_FAILURE  # it has never been a barn
     if failed is None:
         return _end(spec, live, 0)
@@ -142,7 +147,13 @@ def _call_hooks(spec: BarnSpec, live: Barn, *points: str) -> HookError | None:
 
 
 def _end(spec: BarnSpec, live: Barn, status: int, error: HaconiwaError | None = None) -> int:
-    """Call the last hooks; the exit status."""
+    """Call the last hooks and take the pid file away; the exit status."""
     live.exit_status, live.system_exception = status, error
     _call_hooks(spec, live, *(("system_failure", "teardown") if status else ("teardown",)))
+    _remove_pid_file(spec)
     return live.exit_status or 0
+
+
+def _remove_pid_file(spec: BarnSpec) -> None:
+    if spec.container_pid_file:
+        remove_pid_file(spec.container_pid_file, os.getpid())

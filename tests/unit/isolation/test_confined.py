@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -99,3 +100,17 @@ def test_what_is_in_the_way_is_named(root_fd: int, root: Path) -> None:
     assert fails(make_directory, root_fd, "/file") == errno.ENOTDIR
     assert fails(make_directory, root_fd, "/file/deep") == errno.ENOTDIR
     assert fails(make_file, root_fd, "/circle") == errno.ELOOP
+
+
+@pytest.mark.parametrize("make", [make_directory, make_file])
+def test_a_link_past_what_is_made_does_not_lead_out(root_fd: int, root: Path, make: Callable[[int, str], int]) -> None:
+    (root / "link").symlink_to("made/../../../outside/deep")
+    assert made(make, root_fd, "/link", root / "outside/deep")
+    assert made(make, root_fd, "/also/../../elsewhere/deep", root / "elsewhere/deep")
+    assert os.listdir(root.parent) == ["root"]
+
+
+def test_many_levels(root_fd: int, root: Path) -> None:
+    path = "/d" * 1500
+    os.close(make_file(root_fd, f"{path}/file"))
+    subprocess.run(["rm", "-r", str(root / "d")], check=True)  # too deep for shutil
