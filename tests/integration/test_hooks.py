@@ -239,6 +239,23 @@ config.add_general_hook("system_failure", lambda barn: print("failed", barn.exit
     box.nothing_left()
 
 
+def test_a_death_kills_nobody_else_in_a_group_of_the_same_name(box: Box) -> None:
+    shared = f"config.cgroup_name = '{box.name}-shared'"
+    box.write(shared, namespaces=("mount",))
+    box.daemon("sleep 1000")
+    text = (
+        box.file.read_text()
+        .replace(repr(box.name), repr(f"{box.name}-b"))
+        .replace(str(box.pid_file), f"{box.pid_file}-b")
+    )
+    other = box.folder / "other.haco"
+    other.write_text(text + "\nimport os\nconfig.add_general_hook('before_fork', lambda base: os._exit(0))\n")
+    assert "its supervisor died" in box.haconiwa("start", other, expect=125).stderr
+    assert box.status() == "running"
+    box.stop()
+    box.nothing_left()
+
+
 @pytest.mark.parametrize("point", ["before_fork", "before_start_wait"])
 def test_os_exit_in_a_hook_in_the_background_reaches_the_caller(box: Box, point: str) -> None:
     box.write(rest=f"config.add_general_hook({point!r}, lambda base: os._exit(0))")

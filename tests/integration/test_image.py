@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -93,6 +94,18 @@ def test_a_damaged_one_is_passed_over_and_written_anew(copy: Copy, content: byte
     copy.uses_image()
     whole = copy.image.read_bytes()
     copy.image.write_bytes(whole[: len(whole) // 2] if content is None else content)
+    assert not copy.uses_image()
+    assert copy.uses_image()
+
+
+def test_one_that_others_can_write_to_is_neither_made_nor_used(copy: Copy) -> None:
+    umask = os.umask(0)
+    try:
+        copy.uses_image()
+    finally:
+        os.umask(umask)
+    assert copy.image.stat().st_mode & 0o777 == 0o644
+    copy.image.chmod(0o666)
     assert not copy.uses_image()
     assert copy.uses_image()
 

@@ -81,7 +81,7 @@ def _name(word: str, path_of: Callable[[str], str]) -> str:
         known = []
     found = [name for name in known if os.path.exists(path_of(name))]
     if len(found) > 1:
-        raise ConfigError(Problem(f'"{word}" has several containers', hint=f"name one: {', '.join(found)}"))
+        raise ConfigError(Problem(f'"{word}" has several containers', hint=f"name one: {', '.join(sorted(found))}"))
     if not found:
         why = "it does not run in the background, or does not run yet" if known else ""
         raise ContainerError(f'cannot find a log of "{word}"', why=why, hint=f"{log_dir()} has those that exist")

@@ -258,8 +258,11 @@ def _opened(fd: int) -> Finder:
         raise ValueError("written by another version")
     sizes = head[len(MAGIC) :]
     start = head_size + int.from_bytes(sizes[:NUMBER_SIZE])
-    if os.fstat(fd).st_size != int.from_bytes(sizes[NUMBER_SIZE:]):
+    status = os.fstat(fd)
+    if status.st_size != int.from_bytes(sizes[NUMBER_SIZE:]):
         raise ValueError("cut off")
+    if status.st_mode & 0o022 or status.st_uid not in (0, os.stat(FOLDER).st_uid):
+        raise ValueError("others could write to it")
     return Finder(fd, start, marshal.loads(os.pread(fd, start - head_size, head_size)))
 
 

@@ -143,7 +143,8 @@ def _source(path: str) -> Source:
 def _replace(content: bytes) -> None:
     temporary = f"{PATH}.{os.getpid()}"
     try:
-        with open(temporary, "xb") as file:
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        with open(fd, "wb") as file:
             file.write(content)
         os.replace(temporary, PATH)
     except OSError:

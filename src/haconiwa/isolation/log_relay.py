@@ -163,7 +163,10 @@ class _Relaying:
             pass  # the supervisor has died meanwhile; its container may live
 
     def _relay(self, read_fd: int, log: Log, answer_fd: int) -> None:
-        data = os.read(read_fd, _CHUNK)
+        try:
+            data = os.read(read_fd, _CHUNK)
+        except BlockingIOError:
+            return  # the program was quicker to read its own output
         if data:
             log.write(data)
             return

@@ -54,6 +54,7 @@ class RelayOutput(Step):
             return
         log = Log(self.path, rotates=self.rotates)
         self.read_fd, self.write_fd = os.pipe()
+        os.set_blocking(self.read_fd, False)  # the program may read what it has written itself
         os.fchmod(self.write_fd, 0o622)  # the program may open /dev/stdout again, whoever it runs as
         try:
             self.answer_fd = self._hand_over(site.log_relay_fd, log)

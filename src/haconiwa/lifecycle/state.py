@@ -131,8 +131,13 @@ class Claim:
         return self._lock_fd
 
     def release(self) -> None:
-        """Forget the container: its directory goes, and with it the lock."""
-        _remove_folder(self.folder)
+        """Forget the container: its directory goes, and with it the lock, unless it is another one's by now."""
+        try:
+            lock = os.stat(f"{self.folder}/lock", follow_symlinks=False)
+        except FileNotFoundError:
+            lock = None
+        if lock and os.path.samestat(lock, os.fstat(self._lock_fd)):
+            _remove_folder(self.folder)
         self.leave()
 
     def leave(self) -> None:
@@ -286,7 +291,7 @@ def clear_leftovers(state: State) -> None:
     Without a pid namespace the first process may have left others; they are killed, as at any end.
     """
     if state.boot_id == boot_id() and "pid" not in state.config.get("namespaces", ("pid",)):
-        kill_groups(_groups_of_its_own(state))
+        kill_groups(groups_of_its_own(state))
     remove_groups(state.cgroups)  # waits for what was killed a moment ago
     if state.status == "created":
         _remove_kept_namespaces(state)
@@ -294,7 +299,7 @@ def clear_leftovers(state: State) -> None:
         remove_pid_file(state.pid_file, state.supervisor.pid)
 
 
-def _groups_of_its_own(state: State) -> tuple[str, ...]:
+def groups_of_its_own(state: State) -> tuple[str, ...]:
     """Those that no other container has taken meanwhile, which may have the same cgroup_name."""
     others = {path for other in list_states() if other.name != state.name for path in other.cgroups}
     return tuple(path for path in state.cgroups if path not in others)

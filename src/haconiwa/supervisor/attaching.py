@@ -78,6 +78,8 @@ def attach(state: State, argv: Sequence[str], stdin: bytes, timeout_s: float | N
         stdin = stdin[os.write(memory_fd, stdin) :]
     os.lseek(memory_fd, 0, os.SEEK_SET)
     pipes = [os.pipe(), os.pipe()]
+    for read_fd, _write_fd in pipes:
+        os.set_blocking(read_fd, False)  # the command may read what it has written itself
     pid = os.fork()
     if pid == 0:
         _child(state, tuple(argv), (memory_fd, pipes[0][1], pipes[1][1]))
@@ -120,7 +122,10 @@ def _collect(read_fds: tuple[int, int], pidfd: int, timeout_s: float | None) -> 
 
 
 def _read(fd: int, contents: dict[int, bytes]) -> bool:
-    chunk = os.read(fd, _CHUNK)
+    try:
+        chunk = os.read(fd, _CHUNK)
+    except BlockingIOError:
+        return True
     contents[fd] += chunk
     if len(contents[fd]) > _MOST_BYTES:
         raise OverflowError("the command has printed more than 16 MiB")

@@ -9,6 +9,7 @@ from haconiwa.host.descriptors import write_all
 from haconiwa.host.paths import log_dir, supervisor_log_file
 from haconiwa.isolation.log_relay import LogRelay
 from haconiwa.isolation.log_steps import RelayOutput
+from haconiwa.kernel import signals as signal
 from haconiwa.spec.record import replace
 from haconiwa.supervisor.member import give_back_names
 from haconiwa.supervisor.messages import use_syslog
@@ -99,12 +100,15 @@ def work_in_background(members: list[Member], message_fd: int, work: Callable[[R
         The exit status.
     """
     answer = Report()
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # else both give back the names
     if _detach():
         for member in members:
             member.leave_name()
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         return answer.wait(lambda line: write_all(message_fd, f"{line}\n".encode()))
     status = EXIT_FAILURE
     try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         status = work(answer)
     finally:
         give_back_names(members)

@@ -6,13 +6,14 @@ import os
 import resource
 import select
 import signal
+from _socket import AF_UNIX, SOCK_SEQPACKET, socketpair
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from haconiwa.isolation.log import LARGEST, Log
-from haconiwa.isolation.log_relay import TAKEN, LogRelay, hand_over
+from haconiwa.isolation.log_relay import TAKEN, LogRelay, _Relaying, hand_over
 
 DEADLINE_S = 20
 
@@ -51,6 +52,23 @@ def test_many_pipes_to_many_logs(relay: LogRelay, tmp_path: Path) -> None:
         assert answered(answer_fd) == b""  # all is written
         assert (tmp_path / f"{number}").read_text() == f"{number} says\n" * 3
         os.close(answer_fd)
+
+
+def test_a_pipe_that_its_writer_has_emptied_holds_up_nobody(tmp_path: Path) -> None:
+    read_fd, write_fd = os.pipe()
+    os.set_blocking(read_fd, False)  # as RelayOutput hands it over
+    ours, theirs = socketpair(AF_UNIX, SOCK_SEQPACKET)
+    log = Log(str(tmp_path / "log"), rotates=False)
+    relaying = _Relaying(theirs)
+    relaying._relay(read_fd, log, -1)
+    os.write(write_fd, b"said\n")
+    relaying._relay(read_fd, log, -1)
+    assert (tmp_path / "log").read_text() == "said\n"
+    log.close()
+    for fd in (read_fd, write_fd):
+        os.close(fd)
+    ours.close()
+    theirs.close()
 
 
 def test_it_ends_with_the_last_writer(tmp_path: Path) -> None:

@@ -134,6 +134,17 @@ def test_released_claim_leaves_nothing(run_dir: Path) -> None:
     assert not is_supervised("web")
 
 
+def test_released_claim_leaves_what_another_one_has_taken(run_dir: Path) -> None:
+    one = Claim("web")
+    (run_dir / "web/lock").unlink()
+    another = Claim("web")
+    another.record(state())
+    one.release()
+    assert read_state("web") is not None
+    another.release()
+    assert list(run_dir.iterdir()) == []
+
+
 def test_claim_over_an_orphan_is_refused() -> None:
     one = Claim("web")
     one.record(state())

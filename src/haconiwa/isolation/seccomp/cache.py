@@ -46,7 +46,7 @@ def write_cached(key: bytes, programs: Programs) -> None:
     folder = f"{cache_dir()}/seccomp"
     temporary = f"{_file_name(key)}.{os.getpid()}"
     try:
-        os.makedirs(os.path.dirname(folder), exist_ok=True)
+        os.makedirs(os.path.dirname(folder), mode=0o700, exist_ok=True)
         if not os.path.lexists(folder):
             os.mkdir(folder, 0o700)
         folder_fd = _open_folder()
