@@ -13,9 +13,17 @@ import time
 
 from haconiwa.errors import ContainerError
 from haconiwa.host.cgroups import hierarchies
+from haconiwa.host.paths import run_dir
 from haconiwa.isolation.groups import is_populated, kill_groups, remove_groups
 from haconiwa.kernel import signals as signal
-from haconiwa.lifecycle.state import Claim, is_supervised, list_states, read_state
+from haconiwa.lifecycle.state import (
+    is_supervised,
+    list_states,
+    lock_name,
+    read_state,
+    remove_folder,
+    without_those_of_others,
+)
 
 _SETTLE_S = 10.0
 """How long a supervisor may take for its teardown hooks and clean-up once all has been killed."""
@@ -44,8 +52,8 @@ def is_in_use(name: str) -> bool:
 
 
 def groups_of(name: str) -> tuple[str, ...]:
-    """The groups that a container of that name has, unless its file names another one."""
-    return tuple(hierarchy.group(name) for hierarchy in hierarchies())
+    """The groups that a container of that name has, unless its file names another one, and that no other one has."""
+    return without_those_of_others(name, tuple(hierarchy.group(name) for hierarchy in hierarchies()))
 
 
 def stop_damaged(name: str, timeout_s: float) -> bool:
@@ -59,20 +67,31 @@ def stop_damaged(name: str, timeout_s: float) -> bool:
         Whether anything was there to be ended.
 
     Raises:
-        ContainerError: Its supervisor or a process of it is still there.
+        ContainerError: Its supervisor or a process of it is still there, or another process has taken its name.
     """
     was_used = is_in_use(name)
-    if _tell_supervisor(name):
-        _wait(name, timeout_s)
-    kill_groups(groups_of(name))
-    if not _wait(name, _SETTLE_S):
-        hint = f"end the process that holds {name}/lock open below the run directory, see fuser(1)"
-        raise ContainerError("its supervisor still runs", why="a hook may hang", hint=hint, subject=name)
-    if left := remove_groups(groups_of(name)):
-        raise ContainerError(f'cannot remove the cgroup "{left[0]}"', why="it has processes in it", subject=name)
-    if is_damaged(name):  # a supervisor has removed it
-        Claim(name).release()
+    if not _wait(name, timeout_s if _tell_supervisor(name) else 0.0):
+        kill_groups(groups_of(name))
+        if not _wait(name, _SETTLE_S):
+            hint = f"end the process that holds {name}/lock open below the run directory, see fuser(1)"
+            raise ContainerError("its supervisor still runs", why="a hook may hang", hint=hint, subject=name)
+    folder = os.path.join(run_dir(), name)
+    lock_fd = lock_name(folder, name, "end what is left of it")  # nothing of that name starts meanwhile
+    try:
+        _clear_away(name, folder)
+    finally:
+        os.close(lock_fd)
     return was_used
+
+
+def _clear_away(name: str, folder: str) -> None:
+    """End and remove what a dead supervisor has left of a name that is locked by us."""
+    groups = groups_of(name)
+    kill_groups(groups)
+    if left := remove_groups(groups):
+        raise ContainerError(f'cannot remove the cgroup "{left[0]}"', why="it has processes in it", subject=name)
+    if is_damaged(name) or read_state(name) is None:  # else its supervisor has mended the record and was killed
+        remove_folder(folder)
 
 
 def _tell_supervisor(name: str) -> bool:

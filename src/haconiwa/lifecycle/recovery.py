@@ -10,7 +10,7 @@ from haconiwa.errors import ContainerError
 from haconiwa.isolation.groups import kill_groups
 from haconiwa.kernel import signals as signal
 from haconiwa.lifecycle.identity import open_pidfd
-from haconiwa.lifecycle.state import Claim, groups_of_its_own, is_supervised, read_state
+from haconiwa.lifecycle.state import Claim, is_supervised, read_state, without_those_of_others
 from haconiwa.lifecycle.stop import ends_by_pid_namespace, forget, wait_for_end
 
 _KILLED_WITHIN_S = 5.0
@@ -38,7 +38,7 @@ def end_abandoned(name: str, supervisor_pid: int) -> None:
         wait_for_end(pidfd, _KILLED_WITHIN_S)
         os.close(pidfd)
     if not ends_by_pid_namespace(state):
-        kill_groups(groups_of_its_own(state))
+        kill_groups(without_those_of_others(state.name, state.cgroups))
     _wait_for_lock(name)
     forget(state)
 

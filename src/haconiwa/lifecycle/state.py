@@ -83,10 +83,10 @@ class Claim:
         self.folder = os.path.join(run_dir(), name)
         self._config: Mapping[str, Any] = {}
         self._config_text = "{}"
-        self._lock_fd = _lock(self.folder, name, "adopt it" if adopts else "start")
+        self._lock_fd = lock_name(self.folder, name, "adopt it" if adopts else "start")
         self.stale = read_state(name) if adopts else self._take_over()
         if adopts and self.stale is None:
-            _remove_folder(self.folder)  # the lock has made it
+            remove_folder(self.folder)  # the lock has made it
 
     def _take_over(self) -> State | None:
         """Clear away what an earlier supervisor of this name could not."""
@@ -137,7 +137,7 @@ class Claim:
         except FileNotFoundError:
             lock = None
         if lock and os.path.samestat(lock, os.fstat(self._lock_fd)):
-            _remove_folder(self.folder)
+            remove_folder(self.folder)
         self.leave()
 
     def leave(self) -> None:
@@ -145,8 +145,20 @@ class Claim:
         os.close(self._lock_fd)
 
 
-def _lock(folder: str, name: str, wanted: str) -> int:
-    """Open and lock the lock file of a name, making its folder."""
+def lock_name(folder: str, name: str, wanted: str) -> int:
+    """Open and lock the lock file of a name, making its folder.
+
+    Args:
+        folder: Of that name, below the run directory.
+        name: The container's.
+        wanted: What cannot be done while another process has the lock.
+
+    Returns:
+        The descriptor that holds the lock.
+
+    Raises:
+        ContainerError: Another process has it.
+    """
     while True:
         fd = _open_lock(folder)
         if not try_lock(fd):
@@ -182,7 +194,8 @@ def _open_lock(folder: str) -> int:
             continue  # removed by the former owner meanwhile
 
 
-def _remove_folder(folder: str) -> None:
+def remove_folder(folder: str) -> None:
+    """Remove the folder of a name, and with it the lock, which the caller holds."""
     for name in ("control", "state.json", "state.json.new", "lock"):
         try:
             os.unlink(os.path.join(folder, name))
@@ -291,7 +304,7 @@ def clear_leftovers(state: State) -> None:
     Without a pid namespace the first process may have left others; they are killed, as at any end.
     """
     if state.boot_id == boot_id() and "pid" not in state.config.get("namespaces", ("pid",)):
-        kill_groups(groups_of_its_own(state))
+        kill_groups(without_those_of_others(state.name, state.cgroups))
     remove_groups(state.cgroups)  # waits for what was killed a moment ago
     if state.status == "created":
         _remove_kept_namespaces(state)
@@ -299,10 +312,15 @@ def clear_leftovers(state: State) -> None:
         remove_pid_file(state.pid_file, state.supervisor.pid)
 
 
-def groups_of_its_own(state: State) -> tuple[str, ...]:
-    """Those that no other container has taken meanwhile, which may have the same cgroup_name."""
-    others = {path for other in list_states() if other.name != state.name for path in other.cgroups}
-    return tuple(path for path in state.cgroups if path not in others)
+def without_those_of_others(name: str, groups: tuple[str, ...]) -> tuple[str, ...]:
+    """The groups that no other container has, whose cgroup_name may be the same.
+
+    Args:
+        name: The container's.
+        groups: Absolute paths.
+    """
+    others = {path for state in list_states() if state.name != name for path in state.cgroups}
+    return tuple(path for path in groups if path not in others)
 
 
 def _remove_kept_namespaces(state: State) -> None:

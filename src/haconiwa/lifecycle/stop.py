@@ -10,7 +10,7 @@ from haconiwa.errors import ContainerError
 from haconiwa.isolation.groups import kill_groups, member_pids
 from haconiwa.kernel import signals as signal
 from haconiwa.lifecycle.identity import NOBODY, age_s, open_pidfd
-from haconiwa.lifecycle.state import Claim, State, groups_of_its_own, is_supervised, live_status
+from haconiwa.lifecycle.state import Claim, State, is_supervised, live_status, without_those_of_others
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def stop(state: State, timeout_s: float, say: Callable[[str], None]) -> None:
         if not _terminate(state, pidfd, timeout_s, say):
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
         if not ends_by_pid_namespace(state):
-            kill_groups(groups_of_its_own(state))
+            kill_groups(without_those_of_others(state.name, state.cgroups))
         if not wait_for_end(pidfd, _SETTLE_S):
             raise ContainerError("still runs after KILL", why="a process does not leave the kernel", subject=state.name)
     finally:
