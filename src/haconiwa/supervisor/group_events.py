@@ -12,39 +12,63 @@ from haconiwa.lifecycle.hooks import call_function, function_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from haconiwa.host.loop import Timer
+    from collections.abc import Callable
+
+    from haconiwa.host.loop import Loop, Timer
     from haconiwa.isolation.cgroup_events import Source
     from haconiwa.spec.supervision import CgroupHookSpec
     from haconiwa.supervisor.supervisor import Supervisor
 
+_TELL_EVERY_S = 1.0
+
 
 class OomEvents:
-    """Tells of memory that is used up, where no hook of the haco file's is called for it.
+    """Tells of memory that is used up, where no hook of the haco file's is called for it: once a second at most.
 
     Args:
         group: The container's with the memory controller, made for this run.
-        supervisor: Of the container.
+        loop: Where it is watched.
+        tell: Called with the event and its count.
     """
 
-    def __init__(self, group: str, supervisor: Supervisor) -> None:
+    def __init__(self, group: str, loop: Loop, tell: Callable[..., None]) -> None:
         self._source = watch_oom(group)
-        self._supervisor = supervisor
-        events = PRIORITY if self._source.by_priority else READABLE
-        supervisor.loop.watch(self._source.fd, lambda _events: self.look(told=True), events)
-        self._tell(oom_kills((group,)))  # before it was watched
+        self._loop = loop
+        self._tell = tell
+        self._untold = oom_kills((group,))  # before it was watched
+        self._pause: Timer | None = None
+        loop.watch(self._source.fd, lambda _events: self._look(), PRIORITY if self._source.by_priority else READABLE)
+        self._tell_all()
 
-    def look(self, *, told: bool = False) -> None:
-        """Tell what was not told yet."""
-        self._tell(self._source.take(told=told))
+    def _look(self) -> None:
+        self._untold += self._source.take(told=True)
+        if self._pause is None:
+            self._tell_all()
 
-    def _tell(self, count: int) -> None:
-        if count:
-            self._supervisor.tell("oom", count=count)
+    def _tell_all(self) -> None:
+        """Tell what has come, and nothing more for a while: a container can make as many events as it likes."""
+        self._pause = None
+        if self._untold:
+            count, self._untold = self._untold, 0
+            self._tell("oom", count=count)
+            self._pause = self._loop.call_after(_TELL_EVERY_S, self._tell_all)
+
+    def flush(self) -> None:
+        """Tell what was not told yet, without waiting."""
+        self._untold += self._source.take(told=False)
+        self._end_pause()
+        self._tell_all()
 
     def cancel(self) -> None:
-        """The container has ended, and what its end was is told."""
-        self._supervisor.loop.unwatch(self._source.fd)
+        """The container has ended: tell what is left, and then no more."""
+        self.flush()
+        self._end_pause()
+        self._loop.unwatch(self._source.fd)
         os.close(self._source.fd)
+
+    def _end_pause(self) -> None:
+        if self._pause is not None:
+            self._pause.cancel()
 
 
 class CgroupHook:

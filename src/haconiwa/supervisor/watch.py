@@ -103,7 +103,7 @@ class Watch:
         looks: list[CgroupHook | OomEvents] = [CgroupHook(hook, source, self._supervisor) for hook, source in pairs]
         if group and all(hook.type != "oom" for hook in self._spec.cgroup_hooks):
             try:
-                self._oom = OomEvents(group, self._supervisor)
+                self._oom = OomEvents(group, self._loop, self._supervisor.tell)
                 looks.append(self._oom)
             except OSError:
                 pass  # this kernel does not tell
@@ -132,7 +132,7 @@ class Watch:
         self._container.reap()
         self._supervisor.take_requests()  # whoever has just sent a signal has said so before
         if self._oom:
-            self._oom.look()
+            self._oom.flush()
         from haconiwa.supervisor.ending import describe_end
 
         number = self._container.exit_signal

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import os
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from haconiwa.host.loop import Loop
+from haconiwa.supervisor.group_events import OomEvents
+
+
+class Told:
+    """What was told, as (moment, count)."""
+
+    def __init__(self) -> None:
+        self.all: list[tuple[float, int]] = []
+
+    def __call__(self, event: str, *, count: int) -> None:
+        assert event == "oom"
+        self.all.append((time.monotonic(), count))
+
+    @property
+    def total(self) -> int:
+        return sum(count for _, count in self.all)
+
+
+class Group:
+    """A folder with the files of a v1 group. The eventfd that is registered there is written to as the kernel does."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = str(folder)
+        self._control = folder / "cgroup.event_control"
+        self._control.touch()
+        (folder / "memory.oom_control").write_text("under_oom 0\noom_kill 0\n")
+
+    def used_up(self, times: int = 1) -> None:
+        os.eventfd_write(int(self._control.read_text().split()[0]), times)
+
+
+@pytest.fixture
+def group(tmp_path: Path) -> Group:
+    return Group(tmp_path)
+
+
+def one_round(loop: Loop) -> None:
+    answers = iter((False, True))
+    loop.run_until(lambda: next(answers))
+
+
+def test_the_first_is_told_at_once_and_the_others_once_a_second(group: Group) -> None:
+    loop, told = Loop(), Told()
+    events = OomEvents(group.path, loop, told)
+    group.used_up()
+    one_round(loop)
+    assert [count for _, count in told.all] == [1]
+    for _ in range(50):
+        group.used_up(2)
+        one_round(loop)
+    loop.run_until(lambda: told.total == 101)
+    group.used_up()
+    loop.run_until(lambda: told.total == 102)
+    assert all(later - earlier >= 0.99 for (earlier, _), (later, _) in pairwise(told.all))
+    events.cancel()
+
+
+def test_what_waits_is_told_before_the_end(group: Group) -> None:
+    loop, told = Loop(), Told()
+    events = OomEvents(group.path, loop, told)
+    group.used_up()
+    one_round(loop)
+    group.used_up(3)
+    one_round(loop)
+    group.used_up(5)  # nobody has looked at it yet
+    events.flush()
+    assert told.total == 9
+    group.used_up()
+    events.cancel()
+    assert told.total == 10
+    number = len(told.all)
+    ended: list[int] = []
+    loop.call_after(1.1, lambda: ended.append(1))
+    loop.run_until(lambda: bool(ended))
+    assert len(told.all) == number
+
+
+def test_what_came_before_it_was_watched_is_told(group: Group) -> None:
+    Path(group.path, "memory.oom_control").write_text("under_oom 0\noom_kill 4\n")
+    told = Told()
+    OomEvents(group.path, Loop(), told).cancel()
+    assert told.total == 4
