@@ -10,12 +10,15 @@ import os
 import select
 import struct
 import time
+from _socket import SO_PEERCRED, SOL_SOCKET
 
 from haconiwa.errors import ContainerError
 from haconiwa.host.cgroups import hierarchies
 from haconiwa.host.paths import run_dir
 from haconiwa.isolation.groups import is_populated, kill_groups, remove_groups
 from haconiwa.kernel import signals as signal
+from haconiwa.kernel.pidfd import peer_pidfd
+from haconiwa.lifecycle.identity import open_elder
 from haconiwa.lifecycle.state import (
     is_supervised,
     list_states,
@@ -24,6 +27,10 @@ from haconiwa.lifecycle.state import (
     remove_folder,
     without_those_of_others,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _socket import socket
 
 _SETTLE_S = 10.0
 """How long a supervisor may take for its teardown hooks and clean-up once all has been killed."""
@@ -96,14 +103,11 @@ def _clear_away(name: str, folder: str) -> None:
 
 def _tell_supervisor(name: str) -> bool:
     """Send TERM to the process that listens at the control socket; whether there is one."""
-    import socket
-
     from haconiwa.lifecycle.ask import connect
 
     try:
         with connect(name, 1.0) as connection:
-            credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-            pidfd = os.pidfd_open(_CREDENTIALS.unpack(credentials)[0])
+            pidfd = _open_listener(connection, os.path.join(run_dir(), name, "control"))
     except (OSError, ValueError):
         return False
     try:
@@ -113,6 +117,15 @@ def _tell_supervisor(name: str) -> bool:
     finally:
         os.close(pidfd)
     return True
+
+
+def _open_listener(connection: socket, path: str) -> int:
+    """A pidfd of the process that has made a control socket; another one may have its pid by now."""
+    pidfd = peer_pidfd(connection)
+    if pidfd is not None:
+        return pidfd
+    credentials = connection.getsockopt(SOL_SOCKET, SO_PEERCRED, _CREDENTIALS.size)
+    return open_elder(_CREDENTIALS.unpack(credentials)[0], os.lstat(path).st_mtime)
 
 
 def _wait(name: str, timeout_s: float) -> bool:

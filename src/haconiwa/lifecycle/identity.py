@@ -5,6 +5,7 @@ See: proc_pid_stat(5), pidfd_open(2).
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 
@@ -29,6 +30,9 @@ STATE, STARTED_AT, EXIT_CODE = 0, 19, 49
 ZOMBIE = b"Z"
 
 NOBODY = Identity(pid=0, started_at=0)
+
+_COARSE_S = 0.02
+"""How much the time of a file may lie behind the clock, two ticks at the most."""
 
 
 def identify(pid: int) -> Identity:
@@ -76,6 +80,26 @@ def open_pidfd(identity: Identity) -> int:
         pass
     os.close(pidfd)
     return -1
+
+
+def open_elder(pid: int, made_at: float) -> int:
+    """A pidfd of the process with a pid, if it is older than a file that it has made.
+
+    Args:
+        pid: From where a later process may have got it too.
+        made_at: Of the file, in seconds since 1970.
+
+    Raises:
+        OSError: There is no such process, or it began later (ESRCH).
+    """
+    pidfd = os.pidfd_open(pid)
+    try:
+        if time.time() - age_s(identify(pid)) > made_at + _COARSE_S:
+            raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
+    except OSError:
+        os.close(pidfd)
+        raise
+    return pidfd
 
 
 def is_alive(identity: Identity) -> bool:

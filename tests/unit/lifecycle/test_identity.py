@@ -4,12 +4,13 @@ import os
 import select
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haconiwa.lifecycle.identity import NOBODY, Identity, boot_id, identify, is_alive, open_pidfd
+from haconiwa.lifecycle.identity import NOBODY, Identity, age_s, boot_id, identify, is_alive, open_elder, open_pidfd
 
 
 def test_own_identity() -> None:
@@ -70,3 +71,13 @@ def test_nobody() -> None:
 def test_boot_id_stays() -> None:
     assert boot_id() == boot_id()
     assert len(boot_id()) == 36
+
+
+def test_a_process_that_is_younger_than_the_file_is_another(tmp_path: Path) -> None:
+    file = tmp_path / "control"
+    file.touch()
+    os.close(open_elder(os.getpid(), file.stat().st_mtime))
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(ProcessLookupError):
+        open_elder(os.getpid(), file.stat().st_mtime - age_s(identify(os.getpid())) - 1)
+    assert os.listdir("/proc/self/fd") == before
