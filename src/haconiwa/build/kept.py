@@ -86,13 +86,15 @@ def taken(key: str) -> Iterator[Kept | None]:
     """
     folder = os.path.join(roots_dir(), key)
     try:
-        fd = os.open(folder, _DIRECTORY)
+        fd = os.open(folder, _DIRECTORY) if key else -1  # whoever makes a new one has the lock of the parent
     except FileNotFoundError:
+        fd = -1
+    if fd < 0:
         yield None
         return
     try:
         fcntl.flock(fd, fcntl.LOCK_SH)
-        kept = read_kept(folder) if key else None
+        kept = read_kept(folder)
         if kept:
             os.utime(fd)
         yield kept

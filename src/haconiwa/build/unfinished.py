@@ -25,21 +25,45 @@ def unfinished(parent: str, name: str) -> Iterator[str]:
         name: What is being made.
     """
     os.makedirs(parent, 0o700, exist_ok=True)
-    clear_abandoned(parent)
     folder = os.path.join(parent, f"{NEW}{name}-{os.getpid()}")
-    os.mkdir(folder, 0o700)
-    fd = os.open(folder, _DIRECTORY)
+    with _nobody_else_in(parent):
+        _clear_abandoned(parent)
+        fd = _make_locked(folder)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
         yield folder
     finally:
         os.close(fd)
         remove_tree(folder)
 
 
+def _make_locked(folder: str) -> int:
+    """Make a folder; the descriptor that holds its lock."""
+    os.mkdir(folder, 0o700)
+    fd = os.open(folder, _DIRECTORY)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    return fd
+
+
 def clear_abandoned(parent: str) -> None:
     """Remove such folders whose makers were killed."""
-    for name in os.listdir(parent) if os.path.isdir(parent) else ():
+    if os.path.isdir(parent):
+        with _nobody_else_in(parent):
+            _clear_abandoned(parent)
+
+
+@contextmanager
+def _nobody_else_in(parent: str) -> Iterator[None]:
+    """Let nobody else make or clear away such folders: one that was just made is not locked yet."""
+    fd = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _clear_abandoned(parent: str) -> None:
+    for name in os.listdir(parent):
         if not name.startswith(NEW):
             continue
         path = os.path.join(parent, name)
