@@ -88,6 +88,47 @@ def test_an_adopted_container_is_guarded_again(
     python_box.stop()
 
 
+TAKES_THE_ADDRESS = """
+import os, socket, sys, time
+made = [socket.socket(type=kind) for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM)]
+for one in made:
+    while one.getsockname()[1] != 53:
+        try:
+            one.bind(("127.0.0.11", 53))
+        except OSError:
+            time.sleep(0.01)
+if os.fork() == 0:
+    os.setsid()
+    os.dup2(os.open("/dev/null", os.O_RDWR), 1)
+    os.dup2(1, 2)
+    time.sleep(1000)
+"""
+"""Once the guard has ended."""
+
+
+def test_who_takes_the_resolvers_address_is_adopted_without_one(
+    host: NetHost, dns: None, python_box: Box, watched: Callable[[int], Watched]
+) -> None:
+    python_box.write(settings("ok.example:8000", f"{LAN}:8001"))
+    python_box.haconiwa("start", "-D", python_box.file, "--", "/bin/busybox", "sleep", "1000")
+    supervisor = watched(python_box.state()["supervisor"]["pid"])
+    supervisor.kill()
+    assert supervisor.ended()
+    python_box.attach(PYTHON, "-I", "-c", TAKES_THE_ADDRESS)
+    host.haconiwa("start", "--adopt", python_box.file)
+    log = Path(os.environ["HACONIWA_LOG_DIR"]) / f"{python_box.name}.supervisor.log"
+    assert "its names are not answered: a program in it listens at the address of its resolver" in log.read_text()
+    assert python_box.status() == "running"
+    urls = (f"http://{LAN}:8001/", f"http://{LAN}:8000/")
+    with host.lan.server("lan", LAN, 8000), host.lan.server("lan", LAN, 8001):
+        ok, bad = python_box.attach(PYTHON, "-I", "-c", FETCH, *urls).stdout.splitlines()
+    assert ok.startswith("lan answers")
+    assert bad.startswith("failed:")
+    wait_until(lambda: bool(denied(host, python_box)), "the guard tells nothing")
+    assert denied(host, python_box) == [f"tcp {LAN}:8000"]
+    python_box.stop()
+
+
 @pytest.mark.setting("network.allow_egress", not_on=["v2"])
 def test_allowed_passes_and_denied_is_refused_and_reported(
     host: NetHost, dns: None, make_box: MakeBox, python_box: Box

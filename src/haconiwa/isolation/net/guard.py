@@ -6,6 +6,7 @@ pipe what was refused, and ends with it.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import time
@@ -25,10 +26,13 @@ from haconiwa.kernel.process import clone3, reset_library_signals, set_pdeathsig
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
-    from typing import NoReturn
+    from collections.abc import Callable
+    from typing import NoReturn, TypeVar
 
     from haconiwa.spec.model import ContainerSpec
     from haconiwa.spec.network import EgressSpec, NetworkSpec
+
+    T = TypeVar("T")
 
 EVENT = "egress_denied"
 """The event of a connection, or of a question for a name, that was refused."""
@@ -66,20 +70,28 @@ class StartGuard(Step):
             log, listeners = in_network_namespace(namespace_fd, self._prepare)
             guard = Guard(self.network.egress, self.servers, namespace_fd)
             self._pidfd, self._channel = _fork(guard, log, listeners)
-            listeners.close()
+            if listeners:
+                listeners.close()
             if log:
                 log.close()
         finally:
             os.close(namespace_fd)
         site.watched[self._channel.fileno()] = lambda: self._take(site)
+        if listeners is None:
+            why = "a program in it listens at the address of its resolver"
+            hint = "what it may connect to stays as it is; end that program and start the container again"
+            site.report(ContainerError("its names are not answered", why=why, hint=hint, subject=site.spec.name))
 
-    def _prepare(self) -> tuple[PacketLog | None, Listeners]:
+    def _prepare(self) -> tuple[PacketLog | None, Listeners | None]:
         """Everything that must be made in the container's network namespace."""
         if self.network.egress is None:
-            return None, Listeners()
+            return None, self._listen()
         log = self._open_log()
         self._set_rules(self.network.egress)
-        return log, Listeners()
+        return log, self._listen()
+
+    def _listen(self) -> Listeners | None:
+        return Listeners()
 
     def _open_log(self) -> PacketLog:
         try:
@@ -130,19 +142,32 @@ class ResumeGuard(StartGuard):
     def describe(self) -> str:
         return f"guard its network again: {super().describe()}"
 
-    def _prepare(self) -> tuple[PacketLog | None, Listeners]:
-        """The guard before this one may not have ended yet: it is killed when its supervisor has been."""
-        deadline = time.monotonic() + _ENDED_WITHIN_S
-        while True:
-            try:
-                return super()._prepare()
-            except (OSError, HostError):
-                if time.monotonic() > deadline:
-                    raise
-            select.select([], [], [], _LOOK_EVERY_S)  # nothing tells when a stranger's child has ended
+    def _open_log(self) -> PacketLog:
+        return _once_it_has_ended(super()._open_log)
+
+    def _listen(self) -> Listeners | None:
+        """None where the container has taken the address meanwhile: it cannot keep itself from being adopted so."""
+        try:
+            return _once_it_has_ended(Listeners)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            return None
 
     def _set_rules(self, allowed: tuple[EgressSpec, ...]) -> None:
         """Made again they would be there twice."""
+
+
+def _once_it_has_ended(make: Callable[[], T]) -> T:
+    """Make what the guard before this one may have still: it is killed when its supervisor has been."""
+    deadline = time.monotonic() + _ENDED_WITHIN_S
+    while True:
+        try:
+            return make()
+        except (OSError, HostError):
+            if time.monotonic() > deadline:
+                raise
+        select.select([], [], [], _LOOK_EVERY_S)  # nothing tells when a stranger's child has ended
 
 
 class Guard:
@@ -162,14 +187,15 @@ class Guard:
         self._report_fd = -1
         self._told: dict[str, float] = {}
 
-    def run(self, report_fd: int, log: PacketLog | None, listeners: Listeners) -> None:
+    def run(self, report_fd: int, log: PacketLog | None, listeners: Listeners | None) -> None:
         """Work until the supervisor is gone."""
         self._report_fd = report_fd
         gone: list[int] = []
         self._loop.watch(report_fd, gone.append)  # nothing is ever sent here: this is the end
         if log is not None:
             self._loop.watch(log.fd, lambda _events: self._take_packets(log))
-        Resolver(self._loop, listeners, self._servers, is_allowed=self._is_allowed, let_in=self._let_in)
+        if listeners is not None:
+            Resolver(self._loop, listeners, self._servers, is_allowed=self._is_allowed, let_in=self._let_in)
         self._loop.run_until(lambda: bool(gone))
         if log is not None:
             self._take_packets(log)
@@ -207,7 +233,7 @@ class Guard:
         write_all(self._report_fd, f"{printable(target)}\n".encode("ascii", "backslashreplace"))
 
 
-def _fork(guard: Guard, log: PacketLog | None, listeners: Listeners) -> tuple[int, socket]:
+def _fork(guard: Guard, log: PacketLog | None, listeners: Listeners | None) -> tuple[int, socket]:
     """Begin the process; its pidfd and our end of the connection to it."""
     ours, its = socketpair(AF_UNIX, SOCK_STREAM)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
@@ -221,11 +247,13 @@ def _fork(guard: Guard, log: PacketLog | None, listeners: Listeners) -> tuple[in
         its.close()
 
 
-def _live(guard: Guard, report_fd: int, log: PacketLog | None, listeners: Listeners) -> NoReturn:
+def _live(guard: Guard, report_fd: int, log: PacketLog | None, listeners: Listeners | None) -> NoReturn:
     try:
         set_pdeathsig(signal.SIGKILL)
         _forget_signals()
-        close_all_but({0, 1, 2, report_fd, guard.namespace_fd, *listeners.fds(), *([log.fd] if log else [])})
+        needed = {0, 1, 2, report_fd, guard.namespace_fd}
+        needed.update([log.fd] if log else [], listeners.fds() if listeners else [])
+        close_all_but(needed)
         guard.run(report_fd, log, listeners)
     finally:
         os._exit(0)
