@@ -18,7 +18,7 @@ from haconiwa.host.paths import run_dir
 from haconiwa.isolation.groups import is_populated, kill_groups, remove_groups
 from haconiwa.kernel import signals as signal
 from haconiwa.kernel.pidfd import peer_pidfd
-from haconiwa.lifecycle.identity import open_elder
+from haconiwa.lifecycle.identity import open_elder, signal_process
 from haconiwa.lifecycle.state import (
     is_supervised,
     list_states,
@@ -111,7 +111,7 @@ def _tell_supervisor(name: str) -> bool:
     except (OSError, ValueError):
         return False
     try:
-        signal.pidfd_send_signal(pidfd, signal.SIGTERM)
+        signal_process(pidfd, signal.SIGTERM)
     except ProcessLookupError:
         return False
     finally:

@@ -9,6 +9,7 @@ import errno
 import os
 import time
 
+from haconiwa.kernel import signals as signal
 from haconiwa.spec.record import Record
 
 
@@ -118,3 +119,14 @@ def boot_id() -> str:
     """Names this boot of the machine."""
     with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
         return file.read().strip()
+
+
+def signal_process(pidfd: int, number: int) -> None:
+    """Signal a process that may have ended, and been waited for, meanwhile.
+
+    See: pidfd_send_signal(2)
+    """
+    try:
+        signal.pidfd_send_signal(pidfd, number)
+    except ProcessLookupError:
+        pass  # what the signal was for has happened

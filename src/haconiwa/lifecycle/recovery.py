@@ -9,7 +9,7 @@ import time
 from haconiwa.errors import ContainerError
 from haconiwa.isolation.groups import kill_groups
 from haconiwa.kernel import signals as signal
-from haconiwa.lifecycle.identity import open_pidfd
+from haconiwa.lifecycle.identity import open_pidfd, signal_process
 from haconiwa.lifecycle.state import Claim, is_supervised, read_state, without_those_of_others
 from haconiwa.lifecycle.stop import ends_by_pid_namespace, forget, wait_for_end
 
@@ -34,7 +34,7 @@ def end_abandoned(name: str, supervisor_pid: int) -> None:
         return
     pidfd = open_pidfd(state.init)
     if pidfd >= 0:
-        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        signal_process(pidfd, signal.SIGKILL)
         wait_for_end(pidfd, _KILLED_WITHIN_S)
         os.close(pidfd)
     if not ends_by_pid_namespace(state):

@@ -9,7 +9,7 @@ import time
 from haconiwa.errors import ContainerError
 from haconiwa.isolation.groups import kill_groups, member_pids
 from haconiwa.kernel import signals as signal
-from haconiwa.lifecycle.identity import NOBODY, age_s, open_pidfd
+from haconiwa.lifecycle.identity import NOBODY, age_s, open_pidfd, signal_process
 from haconiwa.lifecycle.state import Claim, State, is_supervised, live_status, without_those_of_others
 
 TYPE_CHECKING = False
@@ -69,7 +69,7 @@ def send_signal(state: State, number: int, timeout_s: float) -> None:
     pidfd = _open_init(state)
     try:
         _note(state, [number], "haconiwa kill", final=timeout_s >= 0)
-        signal.pidfd_send_signal(pidfd, number)
+        signal_process(pidfd, number)
         if timeout_s < 0:
             return
         if not wait_for_end(pidfd, timeout_s):
@@ -105,7 +105,7 @@ def stop(state: State, timeout_s: float, say: Callable[[str], None]) -> None:
     try:
         _note(state, [signal.SIGTERM, signal.SIGKILL], "haconiwa stop", final=True)
         if not _terminate(state, pidfd, timeout_s, say):
-            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            signal_process(pidfd, signal.SIGKILL)
         if not ends_by_pid_namespace(state):
             kill_groups(without_those_of_others(state.name, state.cgroups))
         if not wait_for_end(pidfd, _SETTLE_S):
@@ -130,7 +130,7 @@ def _terminate(state: State, pidfd: int, timeout_s: float, say: Callable[[str], 
             told = True
         if wait_for_end(pidfd, min(rest_s, LOOK_EVERY_S)):
             return True
-    signal.pidfd_send_signal(pidfd, signal.SIGTERM)
+    signal_process(pidfd, signal.SIGTERM)
     if wait_for_end(pidfd, deadline - time.monotonic()):
         return True
     _note(state, [signal.SIGKILL], "haconiwa stop", final=True, late=True)
@@ -157,7 +157,7 @@ def _give_up_start(state: State) -> bool:
     pidfd = open_pidfd(state.supervisor)
     if pidfd < 0:
         return False
-    signal.pidfd_send_signal(pidfd, signal.SIGTERM)
+    signal_process(pidfd, signal.SIGTERM)
     os.close(pidfd)
     _wait_for_supervisor(state)
     return True

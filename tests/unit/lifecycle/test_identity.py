@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haconiwa.lifecycle.identity import NOBODY, Identity, age_s, boot_id, identify, is_alive, open_elder, open_pidfd
+from haconiwa.lifecycle.identity import (
+    NOBODY,
+    Identity,
+    age_s,
+    boot_id,
+    identify,
+    is_alive,
+    open_elder,
+    open_pidfd,
+    signal_process,
+)
 
 
 def test_own_identity() -> None:
@@ -81,3 +92,13 @@ def test_a_process_that_is_younger_than_the_file_is_another(tmp_path: Path) -> N
     with pytest.raises(ProcessLookupError):
         open_elder(os.getpid(), file.stat().st_mtime - age_s(identify(os.getpid())) - 1)
     assert os.listdir("/proc/self/fd") == before
+
+
+def test_signal_to_a_process_that_is_gone() -> None:
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    pidfd = os.pidfd_open(pid)
+    os.waitpid(pid, 0)
+    signal_process(pidfd, signal.SIGTERM)
+    os.close(pidfd)
