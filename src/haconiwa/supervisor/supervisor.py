@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from haconiwa.supervisor.watch import Watch
 
 
+_AFTER_THE_BARN_S = 3.0
+"""Between TERM and KILL where a foreground container would outlive the barn."""
+
+
 class SupervisorOptions(Record):
     """How a supervisor was asked to work.
 
@@ -341,21 +345,22 @@ class Supervisor:
             self._reloader = Reloader(self)
         self._reloader.ask()
 
-    def stop(self, by: str, timeout_s: float | None = None) -> None:
+    def stop(self, by: str, timeout_s: float | None = None, *, patient: bool = True) -> None:
         """End the container and do not start it again.
 
         Args:
             by: Who wants it, for the record.
             timeout_s: Between TERM and KILL; None for the usual time.
+            patient: As for `Watch.begin_stop`.
         """
         self.stop_asked = True
         if self.watch:
-            self.watch.begin_stop(by, timeout_s)
+            self.watch.begin_stop(by, timeout_s, patient=patient)
 
     def _barn_is_gone(self) -> None:
         """A foreground container does not outlive the barn that holds its terminal."""
         self.loop.unwatch(self._link.fileno())
-        self.stop("the end of the barn")
+        self.stop("the end of the barn", _AFTER_THE_BARN_S, patient=False)
 
     def _end(self, status: int) -> None:
         """The hooks of the end, once each, whatever the one before did; then everything of this run goes."""

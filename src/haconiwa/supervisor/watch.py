@@ -158,8 +158,14 @@ class Watch:
             except HookError as error:
                 self._supervisor.report(error)
 
-    def begin_stop(self, by: str, timeout_s: float | None = None) -> None:
-        """TERM as soon as it can have an effect, and KILL after a while; KILL at once when asked a second time."""
+    def begin_stop(self, by: str, timeout_s: float | None = None, *, patient: bool = True) -> None:
+        """TERM as soon as it can have an effect, and KILL after a while; KILL at once when asked a second time.
+
+        Args:
+            by: Who wants it, for the record.
+            timeout_s: Between TERM and KILL; None for the usual time.
+            patient: Wait for a handler that the first process may still get; else KILL to one that has none.
+        """
         if self._container.exit_status is not None or self._container.pidfd < 0:
             return
         self.stopped_by = self.stopped_by or by
@@ -168,7 +174,7 @@ class Watch:
             return
         timeout_s = _STOP_TIMEOUT_S if timeout_s is None else timeout_s
         self._stopping = self._loop.call_after(timeout_s, self._kill_late)
-        self._terminate(self._began + timeout_s)
+        self._terminate(self._began + timeout_s if patient else 0)
 
     def _terminate(self, until: float) -> None:
         """TERM as soon as it can have an effect; KILL to a first process that has had `until` then to get a handler."""
