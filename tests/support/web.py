@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import threading
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,13 +14,23 @@ class Server(ThreadingHTTPServer):
 
     Attributes:
         content: The file.
-        asked: The paths that were asked for.
     """
 
     def __init__(self, content: bytes) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.content = content
-        self.asked: list[str] = []
+        self.asked_fd, self.tell_fd = os.pipe()
+        os.set_blocking(self.asked_fd, False)
+        self._asked = b""
+
+    @property
+    def asked(self) -> list[str]:
+        """The paths that were asked for."""
+        try:
+            self._asked += os.read(self.asked_fd, 1 << 16)
+        except BlockingIOError:
+            pass  # no more of them
+        return self._asked.decode().splitlines()
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.server_port}/{path}"
@@ -29,7 +40,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         server = self.server
         assert isinstance(server, Server)
-        server.asked.append(self.path)
+        os.write(server.tell_fd, f"{self.path}\n".encode())
         if self.path == "/moved":
             self.send_response(302)
             self.send_header("Location", "/file")
@@ -52,13 +63,19 @@ class Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def served(content: bytes) -> Iterator[Server]:
-    """A server that runs meanwhile."""
+    """A server that runs meanwhile, in a process of its own: who builds forks, and must not do so beside a thread."""
     server = Server(content)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            server.serve_forever()
+        finally:
+            os._exit(1)
     try:
         yield server
     finally:
-        server.shutdown()
-        thread.join()
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
         server.server_close()
+        os.close(server.asked_fd)
+        os.close(server.tell_fd)
