@@ -208,18 +208,21 @@ class Member:
 
 
 def take_names(members: list[Member]) -> None:
-    """Take the names of all of them, or of none: whoever has them starts, and nobody else calls a hook.
+    """Take the names of all of them: whoever has them starts, and nobody else calls a hook.
+
+    What was taken is given back by the caller, whatever happens.
 
     Raises:
         ContainerError: One is in use.
         HostError: The host has no place for the record of it.
     """
+    # a signal that ends this process must find every name where it is given back
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
         for member in members:
             member.take_name()
-    except BaseException:
-        give_back_names(members)
-        raise
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def give_back_names(members: list[Member]) -> None:

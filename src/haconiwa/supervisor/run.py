@@ -70,8 +70,8 @@ def run_barn(spec: BarnSpec, options: BarnOptions) -> int:
         HaconiwaError: Nothing was started.
     """
     spec, members = prepare(spec, options)
-    take_names(members)
     try:
+        take_names(members)
         live = Barn(spec.file, tuple(container.name for container in spec.containers))
         if error := _call_hooks(spec, live, "setup"):
             return _end(spec, live, error.exit_status, error)

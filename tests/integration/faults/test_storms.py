@@ -73,7 +73,7 @@ def add(number):
             depths.add(depth())
             print("CALLS", total, rss_kb(), min(counts.values()), max(counts.values()), len(depths), flush=True)
         if total == CALLS:
-            base.stop()
+            base.kill("KILL")
 
 for number in range(100):
     add(number)
