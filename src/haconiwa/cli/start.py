@@ -59,10 +59,11 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: SimpleNamespace, output: Output) -> int:
     """Start, and in the foreground wait for the end."""
     loaded = select(load_file(arguments.file), arguments.name)
+    if not arguments.adopt:
+        _refuse_contradictions(arguments, loaded)
     spec = as_caller_may(loaded, "start")
     if arguments.adopt:
         return _adopt(spec, arguments, output)
-    _refuse_contradictions(arguments)
     if arguments.bootstrap:
         check_caller(spec)
         spec = _created(spec, arguments, output)
@@ -72,8 +73,6 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
         spec = as_caller_may(spec, "start")  # of what an ordinary user may not this is new
     if arguments.daemon or arguments.no_daemon:
         spec = replace(spec, daemonize=arguments.daemon)
-    if arguments.wait_ready and not spec.daemonize:
-        raise ConfigError(Problem("--wait-ready is for containers in the background", hint="add -D"))
     if os.geteuid() != 0:
         _prepare(loaded, output)
     status = run_barn(spec, _options(spec, arguments))
@@ -113,11 +112,14 @@ def _prepare(loaded: BarnSpec, output: Output) -> None:
         output.say(line)
 
 
-def _refuse_contradictions(arguments: SimpleNamespace) -> None:
+def _refuse_contradictions(arguments: SimpleNamespace, loaded: BarnSpec) -> None:
     if arguments.daemon and arguments.no_daemon:
         raise ConfigError(Problem("-D and -T contradict each other: in the background or in the foreground?"))
     if arguments.no_provision and not arguments.bootstrap:
         raise ConfigError(Problem("-N is about making the root file system", hint="add -b, or leave it out"))
+    in_background = arguments.daemon or (loaded.daemonize and not arguments.no_daemon)
+    if arguments.wait_ready and not in_background:
+        raise ConfigError(Problem("--wait-ready is for containers in the background", hint="add -D"))
 
 
 def load_usable(path: str) -> BarnSpec:

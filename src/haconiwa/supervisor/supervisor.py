@@ -33,10 +33,6 @@ if TYPE_CHECKING:
     from haconiwa.supervisor.watch import Watch
 
 
-_AFTER_THE_BARN_S = 3.0
-"""Between TERM and KILL where a foreground container would outlive the barn."""
-
-
 class SupervisorOptions(Record):
     """How a supervisor was asked to work.
 
@@ -360,7 +356,7 @@ class Supervisor:
     def _barn_is_gone(self) -> None:
         """A foreground container does not outlive the barn that holds its terminal."""
         self.loop.unwatch(self._link.fileno())
-        self.stop("the end of the barn", _AFTER_THE_BARN_S, patient=False)
+        self.stop("the end of the barn", timeout_s=3.0, patient=False)
 
     def _end(self, status: int) -> None:
         """The hooks of the end, once each, whatever the one before did; then everything of this run goes."""
