@@ -85,9 +85,22 @@ def end_processes(own: OwnDirs, deadline_s: float = 5.0) -> list[str]:
     Returns:
         Those that stayed, one line each.
     """
+    return end_all(_own_processes(own), deadline_s)
+
+
+def end_all(processes: Iterable[tuple[int, str]], deadline_s: float = 5.0) -> list[str]:
+    """Wait until processes have ended, and kill those that stay.
+
+    Args:
+        processes: Their pids and how to name them.
+        deadline_s: How long to wait for all of them together, in seconds.
+
+    Returns:
+        Those that stayed, one line each.
+    """
     deadline = time.monotonic() + deadline_s
     stayed = []
-    for pid, command in _own_processes(own):
+    for pid, command in processes:
         with _pidfd(pid) as fd:
             if fd < 0 or select.select([fd], [], [], max(0.0, deadline - time.monotonic()))[0]:
                 continue

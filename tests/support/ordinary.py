@@ -102,8 +102,8 @@ class User:
         """Whether an id of the host's is one of its own."""
         return uid == self.uid or (bool(self.first_id) and self.first_id <= uid < self.first_id + self.ids)
 
-    def processes(self) -> list[str]:
-        """What runs with one of its ids, one line each."""
+    def processes(self) -> list[tuple[int, str]]:
+        """The pid and the command of what runs with one of its ids."""
         found = []
         for folder in Path("/proc").iterdir():
             if not folder.name.isdigit():
@@ -116,7 +116,7 @@ class User:
             except OSError:
                 continue
             if any(self.owns(int(uid)) for uid in uids) and "zombie" not in state:
-                found.append(f"process {folder.name} {command}")
+                found.append((int(folder.name), command.strip()))
         return found
 
     def runtime_files(self) -> list[str]:

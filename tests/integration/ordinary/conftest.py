@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import leftovers
 from tests.support.ordinary import User
 
 _numbers = itertools.count(1)
@@ -36,9 +37,7 @@ def new_user(session_dir: Path) -> Iterator[NewUser]:
     yield make
     left = []
     for user in made:
-        for line in user.processes():
-            left.append(line)
-            os.kill(int(line.split()[1]), 9)
+        left += leftovers.end_all(user.processes())
         left += user.runtime_files()
         shutil.rmtree(user.base)
     if left:

@@ -21,7 +21,7 @@ OURS = {
 }  # fmt: skip
 """What a walk-through file needs; the rest of the package is loaded only by a file that asks for it."""
 
-STANDARD = {"__future__", "binascii", "errno", "itertools"}
+STANDARD = {"__future__", "_functools", "binascii", "errno", "itertools"}
 """What comes on top of an interpreter with `os` and `enum`, which every start has."""
 
 SCRIPT = """
