@@ -16,9 +16,12 @@ from typing import Any
 
 import pexpect
 
+from haconiwa.spec.model import DEFAULT_CAPABILITIES
 from tests.support.program import Program
 
 DEADLINE_S = 20.0
+CAPABILITIES = frozenset(DEFAULT_CAPABILITIES) - {"audit_read"}
+"""What a container may have that uses the host's network and does not say more."""
 INDEPENDENT = ("procfs", "sysfs", "devtmpfs", "devpts", "shm")
 HEEDS_TERM = "trap exit TERM; while :; do sleep 0.05; done"
 """A program that need not be killed."""

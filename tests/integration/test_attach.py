@@ -8,8 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from haconiwa.kernel.capabilities import to_mask
-from haconiwa.spec.model import DEFAULT_CAPABILITIES
-from tests.integration.box import HOST_GROUPS, NAMESPACES, Box, Watched, wait_until
+from tests.integration.box import CAPABILITIES, HOST_GROUPS, NAMESPACES, Box, Watched, wait_until
 from tests.support.program import Program
 
 pytestmark = pytest.mark.requires("root", "busybox")
@@ -160,7 +159,7 @@ def test_workdir_cannot_be_the_hosts(box: Box, path: str) -> None:
 def test_capabilities_more_and_fewer(box: Box) -> None:
     box.daemon()
     shown = box.attach("grep", "CapBnd", "/proc/self/status", options=("-A", "sys_chroot", "-D", "CAP_CHOWN,setuid"))
-    mask = to_mask((set(DEFAULT_CAPABILITIES) | {"sys_chroot"}) - {"chown", "setuid"})
+    mask = to_mask((CAPABILITIES | {"sys_chroot"}) - {"chown", "setuid"})
     assert int(shown.stdout.split()[1], 16) == mask
     box.stop()
 

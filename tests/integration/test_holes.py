@@ -20,8 +20,8 @@ import pytest
 
 from haconiwa.kernel.capabilities import to_mask
 from haconiwa.kernel.syscall_tables import ABIS
-from haconiwa.spec.model import DEFAULT_CAPABILITIES
 from tests.conftest import RunDirs
+from tests.integration.box import CAPABILITIES
 from tests.support.holes import CALLS, CHECKS
 from tests.support.program import TREE, Program
 
@@ -43,7 +43,7 @@ def facts() -> str:
         "numbers": {name: NUMBERS[name] for name in CALLS},
         "keyring": ctypes.CDLL(None).syscall(keyctl, 0, ctypes.c_long(-3), 0),
         "hostname": os.uname().nodename,
-        "capabilities": to_mask(DEFAULT_CAPABILITIES),
+        "capabilities": to_mask(CAPABILITIES),
     })  # fmt: skip
 
 

@@ -12,8 +12,7 @@ from collections.abc import Callable
 import pytest
 
 from haconiwa.kernel.capabilities import to_mask
-from haconiwa.spec.model import DEFAULT_CAPABILITIES
-from tests.integration.box import HOST_GROUPS, NAMESPACES, Box
+from tests.integration.box import CAPABILITIES, HOST_GROUPS, NAMESPACES, Box
 from tests.support.requirements import has
 
 pytestmark = pytest.mark.requires("root", "busybox")
@@ -43,7 +42,7 @@ both = pytest.mark.parametrize("status", [by_start, by_attach])
 @both
 def test_capabilities_by_default(box: Box, status: Where) -> None:
     shown = status(box)
-    mask = f"{to_mask(DEFAULT_CAPABILITIES):016x}"
+    mask = f"{to_mask(CAPABILITIES):016x}"
     assert (shown["CapPrm"], shown["CapEff"], shown["CapBnd"]) == (mask, mask, mask)
     assert (shown["CapInh"], shown["CapAmb"]) == ("0" * 16, "0" * 16)
 
@@ -96,7 +95,7 @@ def test_ambient_capabilities_reach_an_ordinary_user(box: Box, status: Where) ->
 def test_capabilities_dropped(box: Box, status: Where) -> None:
     box.write('config.capabilities.drop("CAP_NET_RAW", "setuid")')
     bounding = int(status(box)["CapBnd"], 16)
-    assert bounding == to_mask(set(DEFAULT_CAPABILITIES) - {"net_raw", "setuid"})
+    assert bounding == to_mask(CAPABILITIES - {"net_raw", "setuid"})
 
 
 @pytest.mark.setting("capabilities.reset_to_privileged")
@@ -324,6 +323,25 @@ def test_mounts_and_their_options(box: Box) -> None:
     for point, (_, options) in table.items():
         if point.startswith(("/proc/", "/sys/")):
             assert "ro" in options, point
+
+
+@pytest.mark.setting("mount_independent")
+@pytest.mark.parametrize(
+    ("argument", "seen"),
+    [
+        ("", "1 sleep"),
+        (", hidepid='noaccess'", "1"),
+        (", hidepid='invisible'", ""),
+        (", hidepid='ptraceable'", ""),
+    ],
+)
+def test_users_see_no_processes_of_others_if_that_is_asked(box: Box, argument: str, seen: str) -> None:
+    box.write(f"config.mount_independent('procfs'{argument})")
+    box.daemon()
+    script = "[ ! -d /proc/1 ] || echo 1 $(cat /proc/1/comm 2>/dev/null)"
+    assert box.attach("/bin/sh", "-c", script, options=("-u", "alice")).stdout.strip() == seen
+    assert box.attach("/bin/sh", "-c", script).stdout == "1 sleep\n"
+    box.stop()
 
 
 def test_no_mount_of_the_hosts_is_seen(box: Box) -> None:

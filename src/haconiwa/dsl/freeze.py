@@ -72,11 +72,15 @@ def _hooks(container: Container) -> list[HookSpec]:
 
 def _container(container: Container, daemon: bool) -> ContainerSpec:
     network = _network(container)
+    namespaces = _namespaces(container, network)
+    own_network = (
+        network is not None or "net" in namespaces or "net" in _section(container, Namespace).get("joined", ())
+    )
     return ContainerSpec(
         **_program(container, daemon),
         **_files(container),
-        **_isolation(container, network, _namespaces(container, network)),
-        **_confinement(container, network),
+        **_isolation(container, network, namespaces),
+        **_confinement(container, network, own_network),
         **_supervision(container),
         sources=dict(container._sources),
     )
@@ -139,12 +143,12 @@ def _isolation(container: Container, network: NetworkSpec | None, namespaces: tu
     }
 
 
-def _confinement(container: Container, network: NetworkSpec | None) -> Values:
+def _confinement(container: Container, network: NetworkSpec | None, own_network: bool) -> Values:
     """What it may use."""
     return {
         "cgroup": _cgroup(container),
         "rlimits": tuple(_section(container, Resource).values()),
-        "capabilities": _capabilities(container, network),
+        "capabilities": _capabilities(container, network, own_network),
         "no_new_privs": container.no_new_privs,
         "apparmor": container.apparmor,
         "selinux_context": container.selinux_context,
@@ -251,16 +255,20 @@ def _cgroup(container: Container) -> CgroupSpec | None:
     return freeze_cgroup(container)
 
 
-def _capabilities(container: Container, network: NetworkSpec | None) -> CapabilitiesSpec:
+def _capabilities(container: Container, network: NetworkSpec | None, own_network: bool) -> CapabilitiesSpec:
     values = _section(container, Capabilities)
     bounding, ambient = values.get("bounding", frozenset(DEFAULT_CAPABILITIES)), values.get("ambient", frozenset())
+    named = values.get("named", frozenset())
+    asked = values.get("privileged") or not named.isdisjoint(("audit_read", "all"))
+    if bounding is not None and not own_network and not asked:
+        bounding -= {"audit_read"}  # the host's audit log is read through its network namespace
     if network is not None and network.egress is not None and bounding is not None:
         # packets made by hand would pass by the rules
         bounding, ambient = bounding - {"net_raw"}, ambient - {"net_raw"}
     return CapabilitiesSpec(
         bounding=bounding,
         ambient=ambient,
-        named=values.get("named", frozenset()),
+        named=named,
         host_network=values.get("host_network", False),
         where=_where(
             container, *(f"capabilities.{name}" for name in ("allow", "drop", "ambient", "reset_to_privileged"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from haconiwa.dsl.node import Node, Recording, Setting
 from haconiwa.dsl.paths import RootPath, host_path, root_directory
 from haconiwa.spec.model import INDEPENDENT_MOUNTS, MountSpec
-from haconiwa.spec.record import replace
 from haconiwa.spec.values import Refused, boolean, inside, number, one_of, path_text, show, string, text, word
 
 TYPE_CHECKING = False
@@ -13,8 +12,7 @@ if TYPE_CHECKING:
     from typing import Literal, Never
 
     from haconiwa.dsl.paths import StrPath
-    from haconiwa.errors import Where
-    from haconiwa.spec.names import IndependentMount
+    from haconiwa.spec.names import HidePid, IndependentMount
 
 _PLACES = {
     "procfs": ("proc", "/proc"),
@@ -26,6 +24,8 @@ _PLACES = {
     "cgroup": ("cgroup", "/sys/fs/cgroup"),
 }
 """Source and destination of each independent mount."""
+
+_HIDEPID = ("noaccess", "invisible", "ptraceable")
 
 
 class MountSettings(Node):
@@ -134,7 +134,9 @@ class MountSettings(Node):
             found = device(path, type, major, minor, access, where)
             self._values.setdefault("devices", {})[found.path] = found
 
-    def mount_independent(self, *kinds: IndependentMount, host: bool = False, readonly: bool = True) -> None:
+    def mount_independent(
+        self, *kinds: IndependentMount, host: bool = False, readonly: bool = True, hidepid: HidePid | None = None
+    ) -> None:
         """Mount file systems of the container's own in their usual places. Implies the mount namespace.
 
         Args:
@@ -143,6 +145,8 @@ class MountSettings(Node):
                 groups, and implies the cgroup namespace).
             host: With devtmpfs: the host's own /dev with all its devices.
             readonly: With cgroup: False lets the container change its own groups, for service managers.
+            hidepid: With procfs: what users who are not root learn of others' processes, see proc(5): ``noaccess`` that
+                they are there, ``invisible`` nothing, ``ptraceable`` only of those they may trace, which goes for root.
         """
         with Recording(self, "mount_independent") as where:
             if not kinds:
@@ -153,10 +157,19 @@ class MountSettings(Node):
                 raise Refused("host= is for devtmpfs")
             if writable and "cgroup" not in names:
                 raise Refused("readonly= is for cgroup")
+            if hidepid is not None and "procfs" not in names:
+                raise Refused("hidepid= is for procfs")
             made: dict[str, MountSpec] = self._values.setdefault("independent", {})
             for name in names:
-                mount = _independent_mount(name, whole_dev and name == "devtmpfs", where)
-                made[name] = replace(mount, readonly=not writable) if name == "cgroup" else mount
+                made[name] = MountSpec(
+                    kind=name,  # type: ignore[arg-type]
+                    source=_PLACES[name][0],
+                    destination=_PLACES[name][1],
+                    options="" if name != "procfs" or hidepid is None else _hidepid(hidepid),
+                    readonly=not writable and name == "cgroup",
+                    host=whole_dev and name == "devtmpfs",
+                    where=where,
+                )
 
     def mount_network_etc(self, root: StrPath | None = None, *, host_root: StrPath = "/etc") -> None:
         """Show the host's resolv.conf and hosts in the container's /etc. Implies the mount namespace.
@@ -194,7 +207,5 @@ def _independent(value: object) -> str:
     return one_of(name, INDEPENDENT_MOUNTS, f"one of {' '.join(INDEPENDENT_MOUNTS)}")
 
 
-def _independent_mount(name: str, host: bool, where: Where) -> MountSpec:
-    source, destination = _PLACES[name]
-    kind: IndependentMount = name  # type: ignore[assignment]
-    return MountSpec(kind=kind, source=source, destination=destination, host=host, where=where)
+def _hidepid(value: object) -> str:
+    return "hidepid=" + one_of(value, _HIDEPID, f"one of {' '.join(_HIDEPID)}")

@@ -345,6 +345,8 @@ def _plan_one(mount: MountSpec, spec: ContainerSpec, hierarchies: tuple[Hierarch
     fstype, destination, options = _FILESYSTEMS[mount.kind]
     if mount.kind == "devpts" and _maps_group(spec, _TTY_GROUP):
         options += f",gid={_TTY_GROUP}"
+    if mount.options:
+        options = mount.options  # only procfs has some
     full = replace(mount, source=fstype, destination=destination, fstype=fstype, options=options)
     if mount.kind == "sysfs":
         return [MountSysfs(full, _HARMLESS)]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         "lxc", "lxc-create", "debootstrap", "git", "git-clone", "tarball", "unarchive", "oci", "shell", "python", "host"
     ]
     IndependentMount = Literal["procfs", "sysfs", "devtmpfs", "devpts", "shm", "mqueue", "cgroup"]
+    HidePid = Literal["noaccess", "invisible", "ptraceable"]
     BarnPoint = Literal["setup", "system_failure", "teardown"]
     ContainerPoint = Literal[
         "before_fork", "after_network_created", "immediately_after_fork_on_parent", "after_fork",

@@ -195,7 +195,7 @@ def check_namespaces(container: ContainerSpec) -> Iterator[Problem]:
 
 
 def check_mappings(container: ContainerSpec) -> Iterator[Problem]:
-    """A user namespace has both maps, without overlaps, within what the kernel takes."""
+    """A user namespace has both maps, with root inside, without overlaps, within what the kernel takes."""
     if "user" not in container.namespaces:
         return
     for setter, mappings in (("uid", container.uid_mappings), ("gid", container.gid_mappings)):
@@ -208,6 +208,8 @@ def check_mappings(container: ContainerSpec) -> Iterator[Problem]:
         if not mappings:
             unshared = _set_at(container, "namespace.unshare")
             yield Problem(f"{name}: a user namespace needs it", unshared or _any_map(container))
+        elif not _mapped(0, mappings):
+            yield Problem(f"{name}: the id 0 inside is not mapped", where, "the container is made by its root: min=0")
         if len(mappings) > MAPPINGS_MAX:
             yield Problem(f"{name}: more than {MAPPINGS_MAX} lines", where)
         for side in ("container_id", "host_id"):
@@ -241,7 +243,7 @@ def check_user(container: ContainerSpec) -> Iterator[Problem]:
         *(("groups", group, gids) for group in user.groups),
     ]
     for name, number, mappings in wanted:
-        if isinstance(number, int) and mappings and not _mapped(number, mappings):
+        if isinstance(number, int) and number and mappings and not _mapped(number, mappings):
             where = _set_at(container, name) or user.where or _any_map(container)
             yield Problem(f"{name}: {number} is not mapped in the user namespace", where)
 

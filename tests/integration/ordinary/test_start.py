@@ -13,7 +13,7 @@ from tests.support.ordinary import User
 
 pytestmark = pytest.mark.requires("root", "userns", "busybox", "setpriv", "uidmap")
 
-DEFAULT_CAPABILITIES = 0x20800025DB  # the whitelist of a plain haco file
+DEFAULT_CAPABILITIES = 0x800025DB  # the whitelist of a plain haco file
 
 
 def status_fields(text: str) -> dict[str, str]:

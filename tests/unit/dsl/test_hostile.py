@@ -228,7 +228,7 @@ ARGUMENTS = {
     "add_async_hook": ["v[0], sec=v[1]", "v[0], sec=1, interval_msec=v[1], limit_count=v[2]", "print, msec=v[0], hour=v[1]"],
     "after_spawn": ["v[0], sec=v[1]"],
     "add_mount_point": ["v[0], to=v[1]", "'/a', to='/b', fs=v[0], options=v[1], data=v[2]", "'/a', to='/b', readonly=v[0], optional=v[1], recursive=v[2]"],
-    "mount_independent": ["v[0], host=v[1]", "*v"],
+    "mount_independent": ["v[0], host=v[1]", "'procfs', hidepid=v[0]", "*v"],
     "mount_network_etc": ["v[0], host_root=v[1]"],
     "rootfs_owner": ["uid=v[0], gid=v[1]"],
     "set_uid_mapping": ["min=v[0], max=v[1], offset=v[2]"],

@@ -14,7 +14,7 @@ import pytest
 from haconiwa.dsl.load import load_file
 from haconiwa.errors import EXIT_USAGE, ConfigError, Where
 from haconiwa.host.paths import default_pid_file
-from haconiwa.spec.model import BarnSpec, ContainerSpec, MountSpec
+from haconiwa.spec.model import DEFAULT_CAPABILITIES, BarnSpec, CapabilitiesSpec, ContainerSpec, MountSpec
 
 Load = Callable[[str], BarnSpec]
 Problems = Callable[[str], list[str]]
@@ -95,6 +95,7 @@ def test_a_minimal_file_has_the_defaults(load: Load, tmp_path: Path) -> None:
         sources={},
         masked_paths=(),
         readonly_paths=(),
+        capabilities=CapabilitiesSpec(bounding=frozenset(DEFAULT_CAPABILITIES) - {"audit_read"}),
         container_pid_file=default_pid_file(container.name),
     )
     assert container == empty

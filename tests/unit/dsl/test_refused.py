@@ -140,6 +140,9 @@ VALUES = [
     ("c.mount_independent('proc')", 'mount_independent: "proc" is not one of procfs sysfs devtmpfs devpts shm mqueue cgroup; did you mean "procfs"?'),
     ("c.mount_independent('procfs', readonly=False)", "mount_independent: readonly= is for cgroup"),
     ("c.mount_independent('procfs', host=True)", "mount_independent: host= is for devtmpfs"),
+    ("c.mount_independent('shm', hidepid='invisible')", "mount_independent: hidepid= is for procfs"),
+    ("c.mount_independent('procfs', hidepid='invisble')", 'mount_independent: "invisble" is not one of noaccess invisible ptraceable; did you mean "invisible"?'),
+    ("c.mount_independent('procfs', hidepid=2)", "mount_independent: expected one of noaccess invisible ptraceable, not 2"),
     ("c.mount_independent(3)", "mount_independent: expected the name of a file system, not 3"),
     ("c.chroot_to('/r'); c.mount_network_etc('/q')", 'mount_network_etc: "/q" is not the root that chroot_to was given'),
     # namespaces
@@ -347,9 +350,14 @@ def test_id_maps(refused: Refused, line: str, expected: str) -> None:
     assert refused(MAPS + line) == [f"test.haco:4: {expected}"]
 
 
-def test_the_root_of_a_user_namespace_must_be_mapped_when_it_is_the_user(refused: Refused) -> None:
-    line = "c.namespace.set_uid_mapping(min=1, max=9, offset=1); c.namespace.set_gid_mapping(min=0, max=9, offset=1)"
-    assert refused(line) == ["test.haco:3: uid: 0 is not mapped in the user namespace"]
+@pytest.mark.parametrize("kind", ["uid", "gid"])
+def test_the_root_of_a_user_namespace_must_be_mapped(refused: Refused, kind: str) -> None:
+    other = "gid" if kind == "uid" else "uid"
+    line = f"c.namespace.set_{kind}_mapping(min=1, max=9, offset=1); c.namespace.set_{other}_mapping(min=0, max=9, offset=1)"
+    hint = "the container is made by its root: min=0"
+    assert refused(f"{line}; c.uid = 1; c.gid = 1") == [
+        f"test.haco:3: namespace.set_{kind}_mapping: the id 0 inside is not mapped; {hint}"
+    ]
 
 
 def test_what_follows_from_a_refused_value_is_not_told(refused: Refused) -> None:

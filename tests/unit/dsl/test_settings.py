@@ -203,10 +203,11 @@ def test_independent_mounts_come_first_and_in_their_order(settings: Settings) ->
         c.add_mount_point("none", to="/dev/x", fs="tmpfs")
         c.mount_independent("mqueue", "shm", "devpts")
         c.mount_independent("devtmpfs", "shm", host=True)
-        c.mount_independent("procfs", "sysfs")
+        c.mount_independent("procfs", "sysfs", hidepid="invisible")
         c.mount_independent("cgroup")
         """
     )
+    assert [mount.options for mount in spec.mounts] == ["hidepid=invisible", *7 * [""]]
     assert [mount.readonly for mount in spec.mounts if mount.kind == "cgroup"] == [True]
     assert spec.namespaces == ("mount", "cgroup")
     assert [(mount.kind, mount.destination, mount.host) for mount in spec.mounts] == [
@@ -274,8 +275,10 @@ DEFAULTS = frozenset(DEFAULT_CAPABILITIES)
     ("line", "bounding", "ambient"),
     [
         ("", DEFAULTS, ""),
+        ("c.capabilities.reset_to_privileged(); c.capabilities.drop('bpf')", frozenset(CAPABILITIES) - {"bpf"}, ""),
         ("c.capabilities.allow('CAP_SYS_ADMIN', 'chown', 'Chown')", DEFAULTS | {"sys_admin"}, ""),
         ("c.capabilities.drop('cap_chown', 'kill')", DEFAULTS - {"chown"}, ""),
+        ("c.capabilities.allow('audit_read'); c.capabilities.drop('chown')", DEFAULTS - {"chown"}, ""),
         ("c.capabilities.allow('all')", None, ""),
         ("c.capabilities.allow('all'); c.capabilities.allow('kill')", None, ""),
         ("c.capabilities.allow('all'); c.capabilities.drop('bpf')", frozenset(CAPABILITIES) - {"bpf"}, ""),
@@ -285,8 +288,31 @@ DEFAULTS = frozenset(DEFAULT_CAPABILITIES)
     ],
 )
 def test_capabilities(settings: Settings, line: str, bounding: frozenset[str] | None, ambient: str) -> None:
-    capabilities = settings(line).capabilities
+    capabilities = settings(f"c.namespace.unshare('net'); {line}").capabilities
     assert (capabilities.bounding, capabilities.ambient) == (bounding, frozenset(ambient.split()))
+
+
+@pytest.mark.parametrize(
+    ("line", "has_it"),
+    [
+        ("", False),
+        ("c.capabilities.allow('kill')", False),
+        ("c.capabilities.allow('audit_read')", True),
+        ("c.capabilities.allow('audit_read'); c.capabilities.drop('audit_read')", False),
+        ("c.capabilities.allow('all'); c.capabilities.drop('bpf')", True),
+        ("c.capabilities.reset_to_privileged(); c.capabilities.drop('bpf')", True),
+        ("c.namespace.unshare('net')", True),
+        ("c.namespace.enter('net', '/proc/self/ns/net')", True),
+        ("c.network.mode = 'none'", True),
+        ("c.network.share('other')", True),
+    ],
+)
+def test_the_audit_log_of_the_host_is_not_for_containers_of_its_network(
+    settings: Settings, line: str, has_it: bool
+) -> None:
+    bounding = settings(line).capabilities.bounding
+    assert bounding is not None
+    assert ("audit_read" in bounding) is has_it
 
 
 def test_streams(settings: Settings, tmp_path: Path) -> None:
