@@ -205,7 +205,7 @@ def test_the_root_was_replaced_on_the_host(box: Box, watched: Watch) -> None:
 def test_what_differs_is_said_and_ignored(box: Box, watched: Watch) -> None:
     box.write("config.resource.set_limit('NOFILE', 300)")
     orphan(box, watched)
-    box.write("config.resource.set_limit('NOFILE', 200)\nconfig.workdir = '/tmp'", 'config.namespace.unshare("net")')
+    box.write("config.resource.set_limit('NOFILE', 200)\nconfig.workdir = '/tmp'", 'config.namespace.unshare("time")')
     messages = adopt(box).stderr
     assert (
         f"{box.name}: its limits stay as they are until haconiwa reload: NOFILE: 300, hard 300 -> 200, hard 200"

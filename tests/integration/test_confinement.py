@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,34 @@ def test_the_clocks_of_a_time_namespace(box: Box) -> None:
     box.daemon()
     assert float(box.attach("cat", "/proc/uptime").stdout.split()[0]) > 1_000_000_000
     box.stop()
+
+
+@pytest.mark.setting("namespace.enter")
+def test_the_clocks_of_a_namespace_that_is_there(box: Box) -> None:
+    argv = [
+        "unshare",
+        "--time",
+        "--boottime",
+        "1000000000",
+        "--fork",
+        "--kill-child",
+        "sh",
+        "-c",
+        "echo ready; read line",
+    ]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "ready\n"
+        path = f"/proc/{holder.pid}/ns/time_for_children"
+        box.write(f"config.namespace.enter('time', {path!r})")
+        inside = "cat /proc/uptime; readlink /proc/self/ns/time"
+        uptime, _idle, link = box.sh(inside).split()
+        assert float(uptime) > 1_000_000_000
+        assert link == os.readlink(path)
+        box.daemon()
+        assert box.attach("/bin/sh", "-c", inside).stdout.split()[2] == link
+        box.stop()
+        holder.communicate("\n")
 
 
 def test_what_the_supervisor_starts_has_its_own_clocks(box: Box) -> None:

@@ -10,13 +10,13 @@ DIRECTORIES = (
 )  # fmt: skip
 
 APPLETS = (
-    "[", "ar", "awk", "basename", "cat", "chmod", "chown", "chroot", "cp", "cut", "date", "dd", "df", "dirname", "echo",
-    "env", "expr", "false", "find", "free", "grep", "groups", "gzip", "head", "hostname", "httpd", "id", "ip", "kill",
-    "ln", "ls", "mkdir", "mkfifo", "mknod", "mktemp", "mount", "mv", "nc", "nproc", "nsenter", "nslookup", "od", "ping",
-    "printf", "ps", "pwd", "readlink", "realpath", "rm", "rmdir", "sed", "seq", "setpriv", "setsid", "sh", "sha256sum",
-    "sleep", "sort", "stat", "stty", "su", "sync", "sysctl", "tail", "tar", "tee", "test", "timeout", "top", "touch",
-    "tr", "true", "truncate", "tty", "umount", "uname", "unlink", "unshare", "uptime", "vi", "wc", "wget", "which",
-    "xargs", "yes",
+    "[", "ar", "awk", "basename", "cat", "chmod", "chown", "chroot", "cp", "cut", "date", "dd", "df", "dirname",
+    "echo", "env", "expr", "false", "find", "free", "grep", "groups", "gzip", "head", "hostname", "httpd", "id", "ip",
+    "kill", "killall", "ln", "ls", "mkdir", "mkfifo", "mknod", "mktemp", "mount", "mv", "nc", "nproc", "nsenter",
+    "nslookup", "od", "ping", "printf", "ps", "pwd", "readlink", "realpath", "rm", "rmdir", "sed", "seq", "setpriv",
+    "setsid", "sh", "sha256sum", "sleep", "sort", "stat", "stty", "su", "sync", "sysctl", "tail", "tar", "tee", "test",
+    "timeout", "top", "touch", "tr", "true", "truncate", "tty", "umount", "uname", "unlink", "unshare", "uptime", "vi",
+    "wc", "wget", "which", "xargs", "yes",
 )  # fmt: skip
 """What tests run in it. Each is an inode that thousands of copies make and remove, so there are no others."""
 
