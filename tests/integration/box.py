@@ -23,8 +23,8 @@ DEADLINE_S = 20.0
 CAPABILITIES = frozenset(DEFAULT_CAPABILITIES) - {"audit_read"}
 """What a container may have that uses the host's network and does not say more."""
 INDEPENDENT = ("procfs", "sysfs", "devtmpfs", "devpts", "shm")
-HEEDS_TERM = "trap exit TERM; while :; do sleep 0.05; done"
-"""A program that need not be killed."""
+HEEDS_TERM = "trap 'exit 4' TERM; while :; do sleep 0.05; done"
+"""A program that need not be killed: TERM makes it exit with status 4."""
 HOST_GROUPS = f"config.namespace.enter('cgroup', '/proc/{os.getpid()}/ns/cgroup')"
 """A setting that lets a container see its groups by their paths on the host."""
 NAMESPACES = ("mount", "ipc", "uts", "pid")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import RunDirs
-from tests.integration.box import Box, Watched, finish, wait_until
+from tests.integration.box import HEEDS_TERM, Box, Watched, finish, wait_until
 from tests.support.program import Program
 
 pytestmark = pytest.mark.requires("root", "busybox")
@@ -301,7 +301,7 @@ with define() as barn:
         with barn.define() as c:
             c.name = name
             c.container_pid_file = f"{run_dirs.base}/{{name}}.pid"
-            c.init_command = ["/bin/sleep", "1000"]
+            c.init_command = {["/bin/sh", "-c", HEEDS_TERM]!r}
             c.after = {names!r}[:{names!r}.index(name)]
 @barn.add_general_hook("teardown")
 def torn(barn):

@@ -12,13 +12,11 @@ import pytest
 
 from haconiwa.errors import ContainerError
 from haconiwa.lifecycle.ask import ask, connect
-from tests.integration.box import Box, Watched, finish, wait_until
+from tests.integration.box import HEEDS_TERM, Box, Watched, finish, wait_until
 from tests.integration.test_cgroup_hooks import FILLS_MEMORY
 from tests.integration.test_cgroups import needs
 
 pytestmark = pytest.mark.requires("root", "busybox")
-
-HEEDS_TERM = "trap 'exit 4' TERM; while :; do sleep 0.05; done"
 
 
 def events(box: Box, *kinds: str) -> list[dict[str, Any]]:
@@ -80,6 +78,22 @@ def test_one_that_stop_had_to_kill(box: Box) -> None:
     ended = last_exit(box)
     assert (ended["reason"], ended["signal"]) == ("timeout", "SIGKILL")
     assert ended["by"].startswith("haconiwa stop (pid ")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("by", ["haconiwa stop", "SIGTERM to the supervisor"])
+def test_one_that_never_gets_a_handler_is_killed_after_the_usual_time(box: Box, by: str) -> None:
+    watched = Watched(box.daemon("exec sleep 1000")["supervisor"]["pid"])
+    if by == "haconiwa stop":
+        assert "has no handler for TERM, sending KILL" in box.haconiwa("stop", box.name).stderr
+    else:
+        watched.kill(signal.SIGTERM)
+    assert watched.ended()
+    watched.close()
+    ended = last_exit(box)
+    assert (ended["signal"], ended["exit_status"]) == ("SIGKILL", 137)
+    assert ended["reason"] in ("signal", "timeout")  # of the supervisor: no handler, or too late; both come at once
+    assert ended["by"].startswith(by)
 
 
 def test_readiness(box: Box) -> None:
@@ -144,7 +158,7 @@ def test_hooks_that_may_fail_are_events_wherever_they_run(box: Box, point: str) 
 
 def test_who_sent_a_signal_with_haconiwa_kill(box: Box) -> None:
     box.daemon("exec sleep 1000")
-    box.haconiwa("kill", "-s", "SYS", box.name, expect=None)
+    box.haconiwa("kill", "-s", "SYS", "-T", "0", box.name, expect=None)  # nobody heeds it
     box.haconiwa("kill", "-s", "KILL", box.name, expect=None)
     wait_until(lambda: not box.run_dir.exists(), "it is gone")
     ended = last_exit(box)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.box import NAMESPACES, Box, Watched, finish, wait_until
+from haconiwa.lifecycle.ask import ask
+from tests.integration.box import HEEDS_TERM, NAMESPACES, Box, Watched, finish, wait_until
 
 pytestmark = pytest.mark.requires("root", "busybox")
 
@@ -421,6 +422,7 @@ def test_teardown_runs_once_when_the_stop_comes_twice(box: Box) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.terminate()
+        wait_until(lambda: ask(box.name, {"do": "status"})["stopping"], "the supervisor has heard of it")
         process.terminate()
         process.send_signal(signal.SIGINT)
         finish(process, expect=137)
@@ -431,7 +433,7 @@ def test_base_can_end_the_container(box: Box) -> None:
     box.write(rest='config.add_general_hook("before_start_wait", lambda base: base.kill("KILL"))')
     box.run("sleep", "1000", expect=137)
     box.write(rest="config.add_async_hook(lambda base: base.stop(), msec=1)")
-    box.run("sleep", "1000", expect=137)
+    box.run("/bin/sh", "-c", HEEDS_TERM, expect=4)
 
 
 def test_print_and_log_go_to_stderr_in_a_pipe(box: Box) -> None:

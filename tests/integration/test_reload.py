@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from haconiwa.lifecycle.ask import connect
-from tests.integration.box import Box, Watched, finish
+from tests.integration.box import HEEDS_TERM, Box, Watched, finish
 
 pytestmark = pytest.mark.requires("root", "busybox")
 
@@ -150,11 +150,11 @@ def test_sighup_reloads_a_daemon_and_a_storm_of_them_is_one(box: Box) -> None:
 
 
 def test_sighup_ends_a_container_in_the_foreground(box: Box) -> None:
-    with box.background("echo up; exec sleep 1000") as process:
+    with box.background(f"echo up; {HEEDS_TERM}") as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "up\n"
         watched = Watched(box.state()["supervisor"]["pid"])
         watched.kill(signal.SIGHUP)
         assert watched.ended()
         watched.close()
-        finish(process, expect=137)
+        finish(process, expect=4)

@@ -50,7 +50,7 @@ def test_wait_ready_returns_when_it_is(box: Box, probe: str, script: str) -> Non
 
 def test_what_is_never_ready_fails_the_start(box: Box) -> None:
     box.write(rest='config.add_readiness_hook(port=1, timeout=1)\nconfig.add_readiness_hook(file="/tmp")')
-    failed = box.haconiwa("start", "-D", "--wait-ready", box.file, "--", "sleep", "1000", expect=125)
+    failed = box.haconiwa("start", "-D", "--wait-ready", box.file, "--", "/bin/sh", "-c", HEEDS_TERM, expect=125)
     assert f"error: {box.name}: did not get ready in time" in failed.stderr
     box.nothing_left()
 
@@ -175,7 +175,7 @@ def test_a_hook_runs_a_command_in_the_container(box: Box) -> None:
                 print("ended:", error)
         """
     )
-    said = box.run("sleep", "1000", expect=137).stderr
+    said = box.run("/bin/sh", "-c", HEEDS_TERM, expect=4).stderr
     assert f"attached 5 ['{box.name}', 'typed'] oops" in said
     assert "missing 127" in said
     assert "late: the command still runs after 0.05 s" in said
@@ -204,7 +204,7 @@ def test_timers_and_handlers_have_time_limits_too(box: Box) -> None:
         config.add_async_hook(lambda base: base.stop(), sec=2)
         """
     )
-    said = box.run("sleep", "1000", expect=137).stderr
+    said = box.run("/bin/sh", "-c", HEEDS_TERM, expect=4).stderr
     assert 'the async hook "<lambda>" was interrupted: it took longer than 1 s' in said
 
 
@@ -254,7 +254,7 @@ def barn(box: Box, *children: str) -> Path:
         blocks.append(
             f"    with barn.define() as c:\n        c.name = '{box.name}-{number}'\n"
             f"        c.container_pid_file = {str(box.folder / f'{number}.pid')!r}\n"
-            f"        c.init_command = ['/bin/sleep', '1000']\n{indented}"
+            f"        c.init_command = {['/bin/sh', '-c', HEEDS_TERM]!r}\n{indented}"
         )
     text = BARN.format(root=str(box.root), pid_file=str(box.folder / "barn.pid"), children="".join(blocks))
     box.file.write_text(text, encoding="utf-8")

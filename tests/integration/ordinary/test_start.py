@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from tests.integration.box import HEEDS_TERM
 from tests.integration.ordinary.conftest import NewUser
 from tests.integration.ordinary.garden import AUTO, daemon, plant, sh
 from tests.support.ordinary import User
@@ -154,12 +155,12 @@ def test_every_hook_and_a_look_inside(user: User) -> None:
             base.stop()
     """
     plant(user, rest=rest)
-    printed = user.haconiwa("start", "garden.haco", expect=137).stderr.splitlines()
+    printed = user.haconiwa("start", "garden.haco", "--", "/bin/sh", "-c", HEEDS_TERM, expect=4).stderr.splitlines()
     own = str(user.uid)
     outside = ("setup", "before_fork", "before_start_wait", "teardown_container", "teardown")
     inside = ("after_fork", "before_chroot", "after_chroot")
     assert {f"{point} {own}" for point in outside} | {f"{point} 0" for point in inside} <= {*printed}
-    assert "inside ['0', 'sleep']" in printed
+    assert "inside ['0', 'busybox']" in printed
 
 
 def test_the_flags_of_the_hosts_mounts_stay(user: User) -> None:
