@@ -134,7 +134,7 @@ def test_processes_are_limited_from_the_first_on_and_by_attach_too(box: Box) -> 
         attached = box.attach("cat", "/proc/self/cgroup").stdout
         assert attached == inside
         assert f"/haconiwa/{box.name}" in attached
-        too_many = "sleep 9 & sleep 9 & sleep 9 & wait"
+        too_many = "for n in 1 2 3; do sleep 100 >/dev/null 2>&1 & done; wait"
         assert "Resource temporarily unavailable" in box.attach("/bin/sh", "-c", too_many, expect=None).stderr
     finally:
         box.stop()

@@ -239,7 +239,7 @@ with define() as barn:
     for row in rows():
         os.kill(row["pid"], signal.SIGKILL)
     wait_until(lambda: said() == [f"{name}\n" * 3 for name in names], "the adopted ones are started again")
-    haconiwa("stop", file)
+    haconiwa("stop", "-T", "0", file)
     (busybox_root / "tmp" / "go").unlink()
 
 

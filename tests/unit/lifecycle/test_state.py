@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from haconiwa.errors import ContainerError
 from haconiwa.host.descriptors import write_beside
+from haconiwa.isolation import groups
 from haconiwa.lifecycle.identity import NOBODY, Identity, boot_id, identify
 from haconiwa.lifecycle.state import (
     Claim,
@@ -162,7 +163,10 @@ def test_claim_over_an_orphan_is_refused() -> None:
 @pytest.mark.parametrize(
     "changes", [{}, {"config": {}}, {"config": {"namespaces": ["pid"]}}, {"boot_id": "another"}, {"name": "other"}]
 )
-def test_only_what_is_the_containers_own_is_killed_in_its_groups(tmp_path: Path, changes: dict[str, object]) -> None:
+def test_only_what_is_the_containers_own_is_killed_in_its_groups(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, object]
+) -> None:
+    monkeypatch.setattr(groups, "_REMOVE_WITHIN_S", 0.0)  # a folder that stands for a group never gets empty
     group = tmp_path / "group"
     group.mkdir()
     with subprocess.Popen(["sleep", "1000"]) as process:
