@@ -92,7 +92,7 @@ def test_one_that_never_gets_a_handler_is_killed_after_the_usual_time(box: Box, 
     watched.close()
     ended = last_exit(box)
     assert (ended["signal"], ended["exit_status"]) == ("SIGKILL", 137)
-    assert ended["reason"] in ("signal", "timeout")  # of the supervisor: no handler, or too late; both come at once
+    assert ended["reason"] in ("signal", "timeout")  # no handler, or too late: the supervisor comes to both at once
     assert ended["by"].startswith(by)
 
 

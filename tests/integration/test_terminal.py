@@ -15,7 +15,7 @@ import pexpect
 import pytest
 
 from tests.conftest import RunDirs
-from tests.integration.box import Box, Watched, ends, wait_until
+from tests.integration.box import HEEDS_TERM, Box, Watched, ends, wait_until
 from tests.support.program import Program
 
 pytestmark = pytest.mark.requires("root", "busybox")
@@ -271,7 +271,7 @@ def test_killed_barn_takes_the_container_along(box: Box, haconiwa_pty: Pty, watc
 
 
 def test_hangup_ends_the_container(box: Box, haconiwa_pty: Pty, watched: Callable[[int], Watched]) -> None:
-    child = haconiwa_pty("start", box.file, "--", "sh", "-c", "trap '' HUP; echo up; while :; do sleep 1; done")
+    child = haconiwa_pty("start", box.file, "--", "sh", "-c", f"trap '' HUP; echo up; {HEEDS_TERM}")
     child.expect("up\r\n")
     state = box.state()
     init, supervisor = watched(state["init"]["pid"]), watched(state["supervisor"]["pid"])
