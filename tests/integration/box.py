@@ -157,6 +157,11 @@ class Box:
         rows = json.loads(self.haconiwa("ps", "--json").stdout)
         return next((row["status"] for row in rows if row["name"] == self.name), "")
 
+    def events(self, *kinds: str) -> list[dict[str, Any]]:
+        """What ``haconiwa events`` tells of it; of these kinds only, if there are any."""
+        found = [json.loads(line) for line in self.haconiwa("events", "--json", self.name).stdout.splitlines()]
+        return [event for event in found if not kinds or event["event"] in kinds]
+
     def groups(self) -> list[str]:
         """Its control groups that exist."""
         found = []

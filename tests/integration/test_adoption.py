@@ -68,11 +68,6 @@ def adopt(box: Box, *options: str, expect: int = 0) -> subprocess.CompletedProce
     return box.haconiwa("start", "--adopt", *options, box.file, expect=expect)
 
 
-def events(box: Box, *words: str) -> list[dict[str, Any]]:
-    lines = box.haconiwa("events", "--json", box.name).stdout.splitlines()
-    return [event for event in map(json.loads, lines) if event["event"] in words]
-
-
 @pytest.mark.parametrize("killed", ["supervisor", "barn", "both"])
 def test_it_goes_on_with_its_hooks(box: Box, watched: Watch, killed: str) -> None:
     box.write(rest=LIFE)
@@ -110,7 +105,7 @@ def test_it_goes_on_with_its_hooks(box: Box, watched: Watch, killed: str) -> Non
         [f"hook {end.format(status)}" for end in ends] for status in told(4)
     ]
     wait_until(lambda: log(box) == "up\nTERM\n", "the relay has written")
-    assert [event["event"] for event in events(box, "adopted", "exited", "removed")] == ["adopted", "exited", "removed"]
+    assert [event["event"] for event in box.events("adopted", "exited", "removed")] == ["adopted", "exited", "removed"]
     box.nothing_left()
 
 
@@ -149,7 +144,7 @@ def test_eight_at_once_and_one_wins(box: Box, watched: Watch) -> None:
         assert ("already running" in messages or "has a supervisor" in messages) == (status == 125)
     assert box.state()["init"] == state["init"]
     assert box.attach("echo", "alive").stdout == "alive\n"
-    assert len(events(box, "adopted")) == 1
+    assert len(box.events("adopted")) == 1
     box.stop()
 
 
@@ -228,7 +223,7 @@ def test_it_is_started_again_by_its_policy_with_the_command_that_it_had(box: Box
         (box.root / "tmp" / "go").write_text("\n")
     wait_until(lambda: not box.run_dir.exists(), "it has ended twice")
     assert log(box) == "run\nrun\n"
-    assert [event.get("exit_status") for event in events(box, "exited")] in [[status, 3] for status in told(3)]
+    assert [event.get("exit_status") for event in box.events("exited")] in [[status, 3] for status in told(3)]
     (box.root / "tmp" / "go").unlink()
 
 
@@ -244,12 +239,12 @@ def test_readiness_and_health_go_on(box: Box, watched: Watch) -> None:
     adopt(box)
     (box.root / "tmp" / "healthy").touch()
     (box.root / "tmp" / "ready").touch()
-    wait_until(lambda: events(box, "ready"), "it is ready")
+    wait_until(lambda: box.events("ready"), "it is ready")
     end(watched, box.state()["supervisor"]["pid"])
     adopt(box, "--wait-ready")
-    assert len(events(box, "ready")) == 1
+    assert len(box.events("ready")) == 1
     (box.root / "tmp" / "healthy").unlink()
-    wait_until(lambda: len(events(box, "unhealthy")) > len(events(box, "healthy")), "it is unhealthy")
+    wait_until(lambda: len(box.events("unhealthy")) > len(box.events("healthy")), "it is unhealthy")
     box.stop()
     (box.root / "tmp" / "ready").unlink()
 

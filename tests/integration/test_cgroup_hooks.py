@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import pytest
 
 from tests.integration.box import Box
@@ -14,11 +11,6 @@ pytestmark = [pytest.mark.requires("root", "busybox"), pytest.mark.setting("add_
 
 FILLS_MEMORY = "(echo 1000 >/proc/self/oom_score_adj; exec tail -c 200000000 </dev/zero >/dev/null)"
 """In a process that the kernel ends before the shell."""
-
-
-def events(box: Box, kind: str) -> list[dict[str, Any]]:
-    lines = box.haconiwa("events", "--json", box.name).stdout.splitlines()
-    return [event for event in map(json.loads, lines) if event["event"] == kind]
 
 
 def test_memory_used_up(box: Box) -> None:
@@ -34,7 +26,7 @@ def test_memory_used_up(box: Box) -> None:
     assert done.stdout == "survived\n"
     assert "oom while running" in done.stderr
     assert "never" not in done.stderr
-    assert events(box, "oom")[0]["count"] >= 1
+    assert box.events("oom")[0]["count"] >= 1
 
 
 def test_the_event_that_ends_the_container_is_not_lost(box: Box) -> None:
@@ -55,7 +47,7 @@ def test_the_event_that_ends_the_container_is_not_lost(box: Box) -> None:
     )
     said = box.run("/bin/sh", "-c", "exec tail -c 200000000 </dev/zero", expect=137).stderr
     assert said.count("oom\n") >= 2
-    assert [event["reason"] for event in events(box, "exited")] == ["oom"] * 4
+    assert [event["reason"] for event in box.events("exited")] == ["oom"] * 4
 
 
 def test_no_more_processes(box: Box) -> None:
@@ -73,7 +65,7 @@ def test_no_more_processes(box: Box) -> None:
     )
     said = box.run("/bin/sh", "-c", "trap 'exit 7' USR1; for i in 1 2 3 4 5; do sleep 1000 & done; wait", expect=None)
     assert "called: True" in said.stderr
-    assert events(box, "pids_max")
+    assert box.events("pids_max")
 
 
 def test_no_more_processes_is_told_while_it_runs(box: Box) -> None:
@@ -103,5 +95,5 @@ def test_pressure(box: Box) -> None:
     fill = "head -c 60000000 /dev/zero >/root/f; head -c 20000000 /dev/zero | tail -c 20000000 >/dev/null"
     script = f"while :; do {fill}; done"
     assert "pressed" in box.run("/bin/sh", "-c", script, expect=137).stderr
-    assert events(box, "memory_pressure")[0]["level"] == "low"
+    assert box.events("memory_pressure")[0]["level"] == "low"
     assert box.haconiwa("plan", box.file).stdout.count("for memory_pressure of level low") == 1

@@ -19,23 +19,17 @@ from tests.integration.test_cgroups import needs
 pytestmark = pytest.mark.requires("root", "busybox")
 
 
-def events(box: Box, *kinds: str) -> list[dict[str, Any]]:
-    lines = box.haconiwa("events", "--json", box.name).stdout.splitlines()
-    found = [json.loads(line) for line in lines]
-    return [event for event in found if not kinds or event["event"] in kinds]
-
-
 def last_exit(box: Box) -> dict[str, Any]:
-    exit_event = events(box, "exited")[-1]
+    exit_event = box.events("exited")[-1]
     return {key: value for key, value in exit_event.items() if key not in ("time", "name", "event")}
 
 
 def test_a_life_and_how_it_ended(box: Box) -> None:
     box.run("/bin/sh", "-c", "exit 7", expect=7)
-    assert [event["event"] for event in events(box)] == ["created", "started", "exited", "removed"]
+    assert [event["event"] for event in box.events()] == ["created", "started", "exited", "removed"]
     assert last_exit(box) == {"exit_status": 7, "reason": "exit"}
     box.fails("nothing-of-the-kind", expect=127)
-    failed = events(box)[-2]
+    failed = box.events()[-2]
     assert (failed["event"], failed["exit_status"]) == ("failed", 127)
     assert "nothing-of-the-kind" in failed["error"]
 
@@ -100,10 +94,10 @@ def test_readiness(box: Box) -> None:
     box.write(rest="config.add_readiness_hook(lambda base, ok: True, interval_msec=10)")
     box.haconiwa("start", "-D", "--wait-ready", box.file, "--", "sleep", "1000")
     box.stop()
-    assert [event["event"] for event in events(box)] == ["created", "started", "ready", "exited", "removed"]
+    assert [event["event"] for event in box.events()] == ["created", "started", "ready", "exited", "removed"]
     box.write(rest="config.add_readiness_hook(lambda base, ok: False, timeout=1, interval_msec=10)")
     box.daemon()
-    wait_until(lambda: events(box, "not_ready"), "it is given up")
+    wait_until(lambda: box.events("not_ready"), "it is given up")
 
 
 def test_requests(box: Box) -> None:
@@ -142,14 +136,14 @@ def test_follow(box: Box) -> None:
 def test_failed_hooks_are_events(box: Box) -> None:
     box.write(rest='config.add_general_hook("before_start_wait", lambda base: 1 / 0)')
     box.run("true")
-    assert "division by zero" in events(box, "hook_failed")[0]["error"]
+    assert "division by zero" in box.events("hook_failed")[0]["error"]
 
 
 @pytest.mark.parametrize("point", ["before_fork", "after_fork", "before_chroot", "after_chroot", "teardown_container"])
 def test_hooks_that_may_fail_are_events_wherever_they_run(box: Box, point: str) -> None:
     box.write(rest=f'config.add_general_hook({point!r}, lambda base: 1 / 0, on_error="continue")')
     said = box.run("true").stderr
-    (failed,) = events(box, "hook_failed")
+    (failed,) = box.events("hook_failed")
     assert failed["error"].startswith(f'the {point} hook "<lambda>" failed: ZeroDivisionError') or (
         failed["error"].startswith(f'{box.name}: the {point} hook "<lambda>" failed: ZeroDivisionError')
     )
@@ -175,12 +169,12 @@ def test_memory_used_up_without_a_hook(box: Box, survives: bool) -> None:
         assert box.sh(f"{FILLS_MEMORY}; echo survived") == "survived\n"
     else:
         box.run("/bin/sh", "-c", "exec tail -c 200000000 </dev/zero", expect=137)
-    told = [event["event"] for event in events(box)]
+    told = [event["event"] for event in box.events()]
     assert told in (
         ["created", "started", "oom", "exited", "removed"],
         ["created", "started", "oom", "oom", "exited", "removed"],
     )
-    assert events(box, "oom")[0]["count"] >= 1
+    assert box.events("oom")[0]["count"] >= 1
     assert last_exit(box)["reason"] == ("exit" if survives else "oom")
 
 
@@ -196,7 +190,7 @@ def test_the_end_of_one_whose_supervisor_was_killed(box: Box) -> None:
     watched.kill()
     assert watched.ended()
     watched.close()
-    assert [event["event"] for event in events(box)] == ["created", "started"]
+    assert [event["event"] for event in box.events()] == ["created", "started"]
     box.stop()
-    assert events(box)[-1]["event"] == "removed"
-    assert events(box)[-1]["why"] == "its supervisor was killed"
+    assert box.events()[-1]["event"] == "removed"
+    assert box.events()[-1]["why"] == "its supervisor was killed"

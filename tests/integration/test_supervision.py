@@ -6,7 +6,6 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,11 +15,6 @@ from tests.support.program import Program
 pytestmark = pytest.mark.requires("root", "busybox")
 
 NET = (*NAMESPACES, "net")
-
-
-def events(box: Box, *kinds: str) -> list[dict[str, Any]]:
-    lines = box.haconiwa("events", "--json", box.name).stdout.splitlines()
-    return [event for event in map(json.loads, lines) if event["event"] in kinds]
 
 
 def supervisor_log(box: Box) -> str:
@@ -44,7 +38,7 @@ def test_wait_ready_returns_when_it_is(box: Box, probe: str, script: str) -> Non
     (box.root / "tmp" / "there").unlink(missing_ok=True)
     done = box.haconiwa("start", "-D", "--wait-ready", box.file, "--", "/bin/sh", "-c", script)
     assert done.stderr.startswith(f"{box.name}: pid=")
-    assert len(events(box, "ready")) == 1
+    assert len(box.events("ready")) == 1
     box.stop()
 
 
@@ -95,12 +89,12 @@ def test_health_check(box: Box, action: str, ends: bool) -> None:
     watched = Watched(state["supervisor"]["pid"])
     if ends:
         assert watched.ended()
-        assert events(box, "exited")[0]["by"] in ("the health check", "a hook")
+        assert box.events("exited")[0]["by"] in ("the health check", "a hook")
     else:
-        wait_until(lambda: len(events(box, "unhealthy", "healthy")) == 2, "unhealthy, then healthy again")
+        wait_until(lambda: len(box.events("unhealthy", "healthy")) == 2, "unhealthy, then healthy again")
         box.stop()
     watched.close()
-    assert [event["event"] for event in events(box, "unhealthy", "healthy")][:2] == ["unhealthy", "healthy"][: 2 - ends]
+    assert [event["event"] for event in box.events("unhealthy", "healthy")][:2] == ["unhealthy", "healthy"][: 2 - ends]
 
 
 def test_an_unhealthy_container_is_started_again(box: Box) -> None:
@@ -111,8 +105,8 @@ def test_an_unhealthy_container_is_started_again(box: Box) -> None:
         """
     )
     box.daemon("[ -e /tmp/again ] && touch /tmp/healthy; touch /tmp/again; " + HEEDS_TERM)
-    wait_until(lambda: len(events(box, "started")) == 2, "a second start")
-    assert events(box, "restarting")[0]["delay_s"] == 0
+    wait_until(lambda: len(box.events("started")) == 2, "a second start")
+    assert box.events("restarting")[0]["delay_s"] == 0
     wait_until(lambda: box.status() == "running", "it runs again")
     box.stop()
     box.nothing_left()
@@ -131,7 +125,7 @@ def test_restarts_until_there_were_enough(box: Box) -> None:
     assert result.stdout == "run\n" * 4
     assert re.findall(r"(?m)^before_fork .*", result.stderr) == ["before_fork creating None"] * 4
     assert re.findall(r"(?m)^teardown_container .*", result.stderr) == ["teardown_container stopped 3"] * 4
-    assert len(events(box, "restarting")) == 3
+    assert len(box.events("restarting")) == 3
     assert box.sh("exit 0") == ""
     box.nothing_left()
 
@@ -142,7 +136,7 @@ def test_stop_and_kill_end_what_would_be_started_again(box: Box) -> None:
         box.daemon("exec sleep 1000")
         box.haconiwa(*command, box.name)
         box.nothing_left()
-    assert events(box, "restarting") == []
+    assert box.events("restarting") == []
 
 
 def test_stop_during_the_pause_before_a_start(box: Box) -> None:
@@ -165,6 +159,7 @@ def test_a_hook_runs_a_command_in_the_container(box: Box) -> None:
                 base.attach(["/bin/sleep", "1000"], timeout_sec=0.05)
             except TimeoutError as error:
                 print("late:", error)
+            print("inside", base.attach(["/bin/sh", "-c", "ps -o stat | grep -c Z"]).stdout.strip())
             base.stop()
 
         @config.add_general_hook("teardown_container")
@@ -179,6 +174,7 @@ def test_a_hook_runs_a_command_in_the_container(box: Box) -> None:
     assert f"attached 5 ['{box.name}', 'typed'] oops" in said
     assert "missing 127" in said
     assert "late: the command still runs after 0.05 s" in said
+    assert "inside 0" in said  # nor a dead one that nobody inside could reap
     assert f"ended: {box.name} is not running" in said
 
 

@@ -18,10 +18,13 @@ from haconiwa.lifecycle.container import Container
 from haconiwa.lifecycle.init import reset_signals
 from haconiwa.lifecycle.to_end import run_to_end
 from haconiwa.spec.record import Record
+from haconiwa.supervisor.errand import end
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import FrameType
+    from typing import NoReturn
 
     from haconiwa.lifecycle.state import State
 
@@ -43,15 +46,20 @@ class Attached(Record):
 
 
 def run_inside(state: State, argv: tuple[str, ...], stdio_fds: tuple[int, int, int]) -> int:
-    """Run a command to its end, in a process that does nothing else afterwards.
+    """Run a command to its end, in a process that does nothing else afterwards; SIGTERM ends both.
 
     Returns:
         Its exit status.
     """
+    signal.signal(signal.SIGTERM, _leave)
     spec, steps = plan_attach(state, AttachRequest(command=argv, environ={}))
     site = Site(spec)
     site.stdio_fds = stdio_fds
     return run_to_end(Container(spec, steps, site))
+
+
+def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit
 
 
 def run_quietly(state: State, argv: tuple[str, ...]) -> bytes:
@@ -90,7 +98,7 @@ def attach(state: State, argv: Sequence[str], stdin: bytes, timeout_s: float | N
     try:
         output = _collect(read_fds, pidfd, timeout_s)
     except BaseException:
-        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        end(pidfd)
         raise
     finally:
         result = os.waitid(os.P_PIDFD, pidfd, os.WEXITED)

@@ -214,7 +214,7 @@ class Work:
         """The user wants to end it whatever the program thinks: two requests make the supervisor use KILL."""
         self._say("escape typed three times, ending the container")
         member.stop()
-        self._loop.call_after(0.2, member.stop)
+        member.stop(again=True)
 
     def _print_ready(self, _events: int) -> None:
         if not self._print():
@@ -251,7 +251,7 @@ class Work:
             if member.is_waiting:
                 member.given_up = True
             elif again or not (self._order.living_after(member) or member.failure_told):
-                member.stop()
+                member.stop(again=again)
 
     def _member_ended(self, member: Member) -> None:
         self._loop.unwatch(member.pidfd)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 
 from haconiwa.host.descriptors import write_all
 from haconiwa.host.loop import Loop
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _MOST_BYTES = 1 << 20
+_END_WITHIN_MS = 5000
 
 
 class Errand:
@@ -24,7 +26,7 @@ class Errand:
         loop: Where it is waited for.
         work: Runs in the child; its result is the answer, and an exception none.
         done: Called with the answer; None when there is none, or it took too long.
-        timeout_s: After which the child is killed.
+        timeout_s: After which the child is ended.
     """
 
     def __init__(
@@ -45,14 +47,14 @@ class Errand:
         loop.watch(self._read_fd, lambda _events: self._read())
 
     def cancel(self) -> None:
-        """Kill the child; there will be no answer. Harmless when it has ended."""
+        """End the child; there will be no answer. Harmless when it has ended."""
         if self._pidfd >= 0:
-            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+            end(self._pidfd)
             self._content = b""
             self._finish(None)
 
     def abandon(self) -> None:
-        """Kill the child and call nothing back."""
+        """End the child and call nothing back."""
         self._done = lambda _answer: None
         self.cancel()
 
@@ -74,6 +76,18 @@ class Errand:
         assert result is not None  # noqa: S101 - only WNOHANG answers None
         failed = result.si_code != os.CLD_EXITED or result.si_status != 0
         self._done(None if failed else answer)
+
+
+def end(pidfd: int) -> None:
+    """End a child, which first kills and reaps what it runs in the container.
+
+    A dead program with a parent outside keeps the container's pid namespace from ending until somebody reaps it.
+    """
+    signal.pidfd_send_signal(pidfd, signal.SIGTERM)
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    if not poll.poll(_END_WITHIN_MS):
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
 
 
 def _run(work: Callable[[], bytes], write_fd: int) -> None:

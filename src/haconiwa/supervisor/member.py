@@ -162,10 +162,10 @@ class Member:
             self.exit_status = int(status)
         return fd if kind else -2
 
-    def stop(self) -> None:
-        """Tell the supervisor to end its container."""
+    def stop(self, *, again: bool = False) -> None:
+        """Tell the supervisor to end its container, or by another signal again: two of the same may arrive as one."""
         if self.pidfd >= 0:
-            signal.pidfd_send_signal(self.pidfd, signal.SIGTERM)
+            signal.pidfd_send_signal(self.pidfd, signal.SIGINT if again else signal.SIGTERM)
 
     def reload(self) -> None:
         """Tell the supervisor of a daemon to load the haco file again."""
