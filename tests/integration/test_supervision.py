@@ -284,6 +284,16 @@ def test_a_barn_starts_in_order_of_readiness_and_stops_in_reverse(box: Box) -> N
     assert order(box.haconiwa, box, "exited") == [0, 1, 2, 0, 1, 2]
 
 
+def test_one_of_a_barn_may_share_the_network_of_another_that_is_just_starting(box: Box) -> None:
+    slow = "c.namespace.unshare('net'); c.add_general_hook('before_fork', lambda base: __import__('time').sleep(0.3))"
+    box.haconiwa("start", barn(box, f"c.network.share('{box.name}-1')", slow))
+    rows = {row["name"]: row["pid"] for row in json.loads(box.haconiwa("ps", "--json").stdout)}
+    assert len(rows) == 2
+    assert len({os.readlink(f"/proc/{pid}/ns/net") for pid in (*rows.values(), "self")}) == 2
+    box.haconiwa("stop", "-T", "0", f"{box.name}-0")
+    box.haconiwa("stop", "-T", "0", f"{box.name}-1")
+
+
 def test_a_failed_start_in_a_barn_stops_the_rest_and_is_named(box: Box) -> None:
     file = barn(box, "", f"c.after = '{box.name}-0'\nc.init_command = '/no/such'", f"c.after = '{box.name}-1'")
     failed = box.haconiwa("start", file, expect=127)

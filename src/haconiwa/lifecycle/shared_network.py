@@ -11,7 +11,7 @@ from haconiwa.host.tools import open_network_namespace
 from haconiwa.isolation.namespaces import EnterNamespace
 from haconiwa.isolation.step import SUPERVISOR, Site, Step
 from haconiwa.lifecycle.identity import open_pidfd
-from haconiwa.lifecycle.state import State, live_status, read_state
+from haconiwa.lifecycle.state import State, is_supervised, live_status, read_state
 from haconiwa.spec.model import JoinedNamespace
 from haconiwa.spec.network import Network
 
@@ -48,13 +48,13 @@ class OpenSharedNetwork(Step):
             site.base.network = Network(mode="share")  # type: ignore[attr-defined]
 
     def _running(self) -> State:
-        """The other's state. In one haco file both start side by side, so it may take a moment."""
+        """The other's state. It may be starting: in one haco file both do, side by side, their names taken before."""
         deadline = time.monotonic() + _UP_WITHIN_S
         while True:
             state = read_state(self.network.share)
             if state is not None and live_status(state) in ("running", "orphaned"):
                 return state
-            if time.monotonic() > deadline:
+            if not is_supervised(self.network.share) or time.monotonic() > deadline:
                 raise self._not_running()
             select.select([], [], [], _LOOK_EVERY_S)  # nothing tells when it runs
 
