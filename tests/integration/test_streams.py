@@ -39,6 +39,30 @@ def test_quiet_says_nothing(box: Box) -> None:
     assert (result.stdout, result.stderr) == ("x\n", "")
 
 
+def timings(text: str) -> list[str]:
+    """The parts that are timed; each has milliseconds before it, and the last is the sum of the others."""
+    rows = [line.split(" ms  ") for line in text.splitlines() if " ms  " in line]
+    *parts, together = [float(number) for number, _part in rows]
+    assert together == pytest.approx(sum(parts), abs=0.1 * len(parts))
+    assert rows[-1][1] == "together"
+    return [part for _number, part in rows[1:-1]]
+
+
+def test_the_times_of_a_start(box: Box) -> None:
+    shown = box.haconiwa("start", "--timings", box.file, "--", "sleep", "0.1")
+    assert shown.stdout == ""
+    assert timings(shown.stderr) == [
+        "the haco file", "the plan", "its names and the setup hooks", f"{box.name} is started",
+        f"{box.name} runs and ends", "the last hooks",
+    ]  # fmt: skip
+    ran = next(line for line in shown.stderr.splitlines() if "runs and ends" in line)
+    assert float(ran.split()[0]) >= 100
+    shown = box.haconiwa("start", "--timings", "-D", box.file, "--", "sleep", "1000")
+    assert timings(shown.stderr)[-1] == "the start in the background"
+    box.stop()
+    assert timings(box.haconiwa("start", "--timings", "/no/such.haco", expect=2).stderr) == []
+
+
 def test_stdin_is_passed_through(box: Box) -> None:
     assert box.run("cat", stdin="one\ntwo\n").stdout == "one\ntwo\n"
 

@@ -16,6 +16,7 @@ from haconiwa.supervisor.run import run_barn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import SimpleNamespace
 
     from haconiwa.cli.arguments import Parser
@@ -54,19 +55,35 @@ def add_arguments(parser: Parser) -> None:
         "--adopt", action="store_true", help="look after what runs without its supervisor; start nothing"
     )
     parser.add_argument("--ephemeral", action="store_true", help="throw away what changes in the root file system")
+    parser.add_argument("--timings", action="store_true", help="print how long each part of the start took")
 
 
 def run(arguments: SimpleNamespace, output: Output) -> int:
     """Start, and in the foreground wait for the end."""
+    if not arguments.timings:
+        return _run(arguments, output, lambda _part: None)
+    from haconiwa.supervisor.timings import Timings
+
+    timings = Timings()
+    try:
+        return _run(arguments, output, timings.note)
+    finally:
+        for line in timings.lines():
+            output.say(line)
+
+
+def _run(arguments: SimpleNamespace, output: Output, note: Callable[[str], None]) -> int:
     loaded = select(load_file(arguments.file), arguments.name)
+    note("the haco file")
     if not arguments.adopt:
         _refuse_contradictions(arguments, loaded)
     spec = as_caller_may(loaded, "start")
     if arguments.adopt:
-        return _adopt(spec, arguments, output)
+        return _adopt(spec, arguments, output, note)
     if arguments.bootstrap:
         check_caller(spec)
         spec = _created(spec, arguments, output)
+        note("the root file system")
     spec = _with_command(spec, tuple(arguments.command))
     if arguments.ephemeral:
         spec = replace(spec, containers=tuple(_ephemeral(container) for container in spec.containers))
@@ -75,12 +92,13 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
         spec = replace(spec, daemonize=arguments.daemon)
     if os.geteuid() != 0:
         _prepare(loaded, output)
-    status = run_barn(spec, _options(spec, arguments))
+    status = run_barn(spec, _options(spec, arguments, note))
+    note("the start in the background" if spec.daemonize else "the last hooks")
     keep_image()
     return status
 
 
-def _options(spec: BarnSpec, arguments: SimpleNamespace) -> BarnOptions:
+def _options(spec: BarnSpec, arguments: SimpleNamespace, note: Callable[[str], None]) -> BarnOptions:
     return BarnOptions(
         terminal=os.isatty(0) and os.isatty(1),
         message_fd=message_fd(),
@@ -88,10 +106,11 @@ def _options(spec: BarnSpec, arguments: SimpleNamespace) -> BarnOptions:
         trace=arguments.debug,
         load=lambda: as_caller_may(load_file(spec.file), "reload"),
         wait_ready=arguments.wait_ready,
+        note=note,
     )
 
 
-def _adopt(spec: BarnSpec, arguments: SimpleNamespace, output: Output) -> int:
+def _adopt(spec: BarnSpec, arguments: SimpleNamespace, output: Output, note: Callable[[str], None]) -> int:
     """Nothing is started, so what says how to start is a mistake."""
     words = {
         "-T": arguments.no_daemon, "-b": arguments.bootstrap, "-N": arguments.no_provision,
@@ -101,7 +120,9 @@ def _adopt(spec: BarnSpec, arguments: SimpleNamespace, output: Output) -> int:
         raise ConfigError(Problem(f"--adopt goes on with what runs, so {' and '.join(wrong)} cannot be given"))
     from haconiwa.supervisor.adoption import adopt_barn
 
-    return adopt_barn(spec, _options(spec, arguments), output.say)
+    status = adopt_barn(spec, _options(spec, arguments, note), output.say)
+    note("the adoption in the background")
+    return status
 
 
 def _prepare(loaded: BarnSpec, output: Output) -> None:

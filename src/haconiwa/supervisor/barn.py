@@ -37,6 +37,7 @@ class BarnOptions(Record):
         load: Executes the haco file again, for a reload; None where that is not possible.
         wait_ready: The caller of a daemon gets its answer once every container is ready, not only running.
         log_relay_fd: Where supervisors hand over output that leads to logs; -1 in the foreground.
+        note: Called with the name of each part of the start that has ended.
     """
 
     terminal: bool = False
@@ -46,6 +47,7 @@ class BarnOptions(Record):
     load: Callable[[], BarnSpec] | None = None
     wait_ready: bool = False
     log_relay_fd: int = -1
+    note: Callable[[str], None] = lambda _part: None
 
 
 class Work:
@@ -166,7 +168,10 @@ class Work:
         return (write_fd, write_fd)
 
     def _receive(self, member: Member) -> None:
+        ran = member.container_pid
         fd = member.receive()
+        if member.container_pid != ran:
+            self._options.note(f"{member.name} is started")
         if fd == -2 and member.link is not None:
             self._loop.unwatch(member.link.fileno())
             member.link.close()
@@ -258,6 +263,7 @@ class Work:
         while member.link is not None:  # its last words come before its end
             self._receive(member)
         member.reap()
+        self._options.note(f"{member.name} runs and ends")
         if member.exit_status:
             self._note_failure(member)
         if self._order.waiting_after(member) or (self._answer and self._options.wait_ready and not member.ready):

@@ -70,11 +70,13 @@ def run_barn(spec: BarnSpec, options: BarnOptions) -> int:
         HaconiwaError: Nothing was started.
     """
     spec, members = prepare(spec, options)
+    options.note("the plan")
     try:
         take_names(members)
         live = Barn(spec.file, tuple(container.name for container in spec.containers))
         if error := _call_hooks(spec, live, "setup"):
             return _end(spec, live, error.exit_status, error)
+        options.note("its names and the setup hooks")
         return lead(Work, spec, options, members, live)
     finally:
         give_back_names(members)
