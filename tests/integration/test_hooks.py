@@ -427,6 +427,11 @@ def test_teardown_runs_once_when_the_stop_comes_twice(box: Box) -> None:
     assert box.events("exited")[0]["reason"] == "signal"  # not a KILL after the usual time
 
 
+def test_a_hook_that_asks_for_the_stop_again_is_not_impatient(box: Box) -> None:
+    box.write(rest="config.add_async_hook(lambda base: base.stop(), msec=20, interval_msec=20)")
+    box.run("/bin/sh", "-c", "trap 'sleep 0.3; exit 4' TERM; while :; do sleep 0.01; done", expect=4)
+
+
 def test_base_can_end_the_container(box: Box) -> None:
     box.write(rest='config.add_general_hook("before_start_wait", lambda base: base.kill("KILL"))')
     box.run("sleep", "1000", expect=137)

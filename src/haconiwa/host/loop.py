@@ -13,6 +13,15 @@ READABLE = select.POLLIN
 WRITABLE = select.POLLOUT
 PRIORITY = select.POLLPRI
 """A file of the kernel's has changed."""
+_LONGEST_WAIT_MS = 24 * 3600 * 1000
+
+
+def wait_ms(until: float) -> float:
+    """How many milliseconds poll(2) may wait for a moment of ``time.monotonic()``; it may wake up before a late one.
+
+    It counts whole milliseconds, so that rounding down would spin, and no more than 2**31 of them, 25 days.
+    """
+    return min(_LONGEST_WAIT_MS, max(0.0, (until - time.monotonic()) * 1000 + 1))
 
 
 class Timer:
@@ -35,10 +44,10 @@ class Loop:
 
     def __init__(self) -> None:
         self._poll = select.poll()
-        self._callbacks: dict[int, Callable[[int], None]] = {}
+        self._callbacks: dict[int, Callable[[int], object]] = {}
         self._timers: list[Timer] = []  # by when they are due
 
-    def watch(self, fd: int, callback: Callable[[int], None], events: int = READABLE) -> None:
+    def watch(self, fd: int, callback: Callable[[int], object], events: int = READABLE) -> None:
         """Call back with the events of poll(2) whenever a descriptor is ready; replaces an earlier callback."""
         self._poll.register(fd, events)
         self._callbacks[fd] = callback
@@ -73,8 +82,7 @@ class Loop:
             self._timers.pop(0)
         if not self._timers:
             return None
-        # poll(2) counts whole milliseconds: rounding down would spin until the timer is due
-        return max(0.0, (self._timers[0].due - time.monotonic()) * 1000 + 1)
+        return wait_ms(self._timers[0].due)
 
     def _run_due(self) -> None:
         now = time.monotonic()

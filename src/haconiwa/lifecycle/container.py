@@ -13,6 +13,7 @@ from haconiwa.isolation.groups import kill_groups, oom_kills
 from haconiwa.isolation.seccomp.filters import LISTENER
 from haconiwa.isolation.step import BIRTH, CHILD, INSIDE, PARENT, RUNNING, SUPERVISOR, Site, Step
 from haconiwa.kernel import signals as signal
+from haconiwa.lifecycle.identity import Identity, signal_process
 from haconiwa.lifecycle.init import run_child
 from haconiwa.lifecycle.program import EXECUTE, READY
 from haconiwa.lifecycle.sync import FAILED, MESSAGE_SIZE, WENT_WRONG, decode_failure, place_of, step_error
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from _socket import socket
     from collections.abc import Callable
 
-    from haconiwa.lifecycle.identity import Identity
     from haconiwa.spec.model import ContainerSpec
 
 SIGNAL_BASE = 128
@@ -243,7 +243,7 @@ class Container:
     def kill(self) -> None:
         """Kill everything inside. A pid namespace ends with its first process, without touching what is not in it."""
         if self.exit_status is None and self.pidfd >= 0:
-            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+            signal_process(self.pidfd, signal.SIGKILL)  # one that was adopted may be reaped by its parent any time
         if "pid" not in self.spec.namespaces:
             kill_groups(self.site.cgroup_paths)
 

@@ -66,15 +66,18 @@ def call_function(
     Raises:
         HookError: It raised, called sys.exit(), or was interrupted.
     """
-    _running.append(what)
     surroundings = _Surroundings(timeout_s)
     try:
-        result = function(argument, *more)
-        if getattr(getattr(function, "__code__", None), "co_flags", 0) & _CO_COROUTINE:
-            import asyncio  # costs 30 ms, so only for those who use it
+        try:
+            _running.append(what)
+            result = function(argument, *more)
+            if getattr(getattr(function, "__code__", None), "co_flags", 0) & _CO_COROUTINE:
+                import asyncio  # costs 30 ms, so only for those who use it
 
-            result = asyncio.run(result)
-        sys.stdout.flush()
+                result = asyncio.run(result)
+            sys.stdout.flush()
+        finally:
+            _running.pop()  # from here on a signal is only noted: raised once more it would pass by what follows
         return result
     except HookInterrupted as error:
         raise HookError(f"{what} was interrupted", why=str(error), where=where) from None
@@ -82,7 +85,6 @@ def call_function(
         raise hook_error(error, what, where) from error
     finally:
         surroundings.restore()
-        _running.pop()
 
 
 class _Surroundings:

@@ -7,6 +7,7 @@ import select
 import time
 
 from haconiwa.errors import ContainerError
+from haconiwa.host.loop import wait_ms
 from haconiwa.isolation.groups import kill_groups, member_pids
 from haconiwa.kernel import signals as signal
 from haconiwa.lifecycle.identity import NOBODY, age_s, open_pidfd, signal_process
@@ -27,11 +28,15 @@ def wait_for_end(pidfd: int, timeout_s: float) -> bool:
     """Wait until a process has ended.
 
     Returns:
-        Whether it has; at once when `timeout_s` is 0.
+        Whether it has; within a millisecond when `timeout_s` is 0.
     """
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(max(0.0, timeout_s) * 1000))
+    deadline = time.monotonic() + timeout_s
+    while not poll.poll(wait_ms(deadline)):
+        if time.monotonic() >= deadline:
+            return False
+    return True
 
 
 def heeds(pid: int, number: int) -> bool:

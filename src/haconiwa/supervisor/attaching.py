@@ -10,6 +10,7 @@ import select
 import time
 
 from haconiwa.errors import EXIT_FAILURE, HaconiwaError
+from haconiwa.host.loop import wait_ms
 from haconiwa.isolation.step import Site
 from haconiwa.kernel import signals as signal
 from haconiwa.kernel.process import set_pdeathsig
@@ -118,9 +119,8 @@ def _collect(read_fds: tuple[int, int], pidfd: int, timeout_s: float | None) -> 
     for fd in (*read_fds, pidfd):
         poll.register(fd, select.POLLIN)
     while True:
-        left_ms = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
-        ready = [fd for fd, _event in poll.poll(left_ms)]
-        if not ready:
+        ready = [fd for fd, _event in poll.poll(None if deadline is None else wait_ms(deadline))]
+        if deadline is not None and not ready and time.monotonic() >= deadline:
             raise TimeoutError(f"the command still runs after {timeout_s:g} s")
         if ready == [pidfd]:
             return [contents[fd] for fd in read_fds]

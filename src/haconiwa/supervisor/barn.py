@@ -128,9 +128,11 @@ class Work:
             load=self._options.load,
         )
         output_fds = self._output_fds(member)
-        member.fork(options, output_fds, self._fds_beside(member))
-        for fd in set(output_fds) - {1, 2}:
-            os.close(fd)
+        try:
+            member.fork(options, output_fds, self._fds_beside(member))
+        finally:
+            for fd in set(output_fds) - {1, 2}:
+                os.close(fd)
         assert member.link is not None  # noqa: S101 - the fork made it
         self._loop.watch(member.link.fileno(), lambda _events: self._receive(member))
         self._loop.watch(member.pidfd, lambda _events: self._member_ended(member))

@@ -126,7 +126,10 @@ class Base:
         return attach(self._get_state(), argv, stdin, timeout_sec)
 
     def stop(self) -> None:
-        """End the container once this hook has returned: TERM, then KILL after ten seconds."""
+        """End the container, and do not start it again: TERM, and KILL after ten seconds.
+
+        One that does not run yet is ended as soon as it does.
+        """
         self._stop_asked = True
         if self._stop:
             self._stop()

@@ -37,14 +37,21 @@ class Errand:
         self._content = b""
         self._read_fd, write_fd = os.pipe()
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        self._pid = os.fork()
-        if self._pid == 0:
-            _run(work, write_fd)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        os.close(write_fd)
+        try:
+            self._pid = os.fork()
+            if self._pid == 0:
+                _run(work, write_fd)
+        except OSError:
+            os.close(self._read_fd)
+            raise
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            os.close(write_fd)
         self._pidfd = os.pidfd_open(self._pid)
         self._timer = loop.call_after(timeout_s, self.cancel)
+        os.set_blocking(self._read_fd, False)
         loop.watch(self._read_fd, lambda _events: self._read())
+        loop.watch(self._pidfd, lambda _events: self._ended())
 
     def cancel(self) -> None:
         """End the child; there will be no answer. Harmless when it has ended."""
@@ -58,17 +65,30 @@ class Errand:
         self._done = lambda _answer: None
         self.cancel()
 
-    def _read(self) -> None:
-        chunk = os.read(self._read_fd, 65536)
+    def _read(self) -> bool:
+        """Take in a part of the answer, if there is one; the end of it is not the child's end."""
+        try:
+            chunk = os.read(self._read_fd, 65536)
+        except BlockingIOError:
+            return False
         self._content += chunk
         if len(self._content) > _MOST_BYTES:
             self.cancel()
         elif not chunk:
+            self._loop.unwatch(self._read_fd)
+        return bool(chunk)
+
+    def _ended(self) -> None:
+        """Whoever the child has left the pipe to is not waited for."""
+        while self._pidfd >= 0 and self._read():
+            pass
+        if self._pidfd >= 0:
             self._finish(self._content)
 
     def _finish(self, answer: bytes | None) -> None:
         self._timer.cancel()
         self._loop.unwatch(self._read_fd)
+        self._loop.unwatch(self._pidfd)
         os.close(self._read_fd)
         result = os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED)
         os.close(self._pidfd)

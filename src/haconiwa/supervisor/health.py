@@ -70,8 +70,11 @@ class Readiness:
         if function is None:
             return ok
         what = f'the readiness hook "{function_name(function)}"'
+        left_s = max(1.0, self._give_up_at - time.monotonic())
         try:
-            answer = call_function(function, self._supervisor.base, what, self._spec.where, more=(ok,))
+            answer = call_function(
+                function, self._supervisor.base, what, self._spec.where, more=(ok,), timeout_s=left_s
+            )
         except HookError as error:
             self._supervisor.report(error)
             return False

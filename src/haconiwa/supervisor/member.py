@@ -126,15 +126,21 @@ class Member:
         self.link, supervisor_end = make_link()
         # until the supervisor has its own handlers, a signal meant for it must wait
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        pid = os.fork()
-        if pid == 0:
-            for fd in (self.link.fileno(), *barn_fds):
-                os.close(fd)
-            supervisor_options = replace(options, plan=self._plan)
-            _run_supervisor(self.spec, self.steps, self.claim, supervisor_end, supervisor_options, output_fds)
-        self.leave_name()
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        supervisor_end.close()
+        try:
+            pid = os.fork()
+            if pid == 0:
+                for fd in (self.link.fileno(), *barn_fds):
+                    os.close(fd)
+                supervisor_options = replace(options, plan=self._plan)
+                _run_supervisor(self.spec, self.steps, self.claim, supervisor_end, supervisor_options, output_fds)
+            self.leave_name()
+        except OSError:
+            self.link.close()
+            self.link = None
+            raise
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            supervisor_end.close()
         self.pid = pid
         self.pidfd = os.pidfd_open(pid)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
+from haconiwa.errors import unexpected
 from haconiwa.host.loop import READABLE, WRITABLE
 from haconiwa.isolation.confined import open_inside
 from haconiwa.kernel.namespaces import CLONE, setns
@@ -108,7 +109,11 @@ class ExecProbe(Probe):
             self._errand = None
             done(answer == b"0")
 
-        self._errand = Errand(self._supervisor.loop, lambda: run_quietly(state, self._argv), ended, timeout_s)
+        try:
+            self._errand = Errand(self._supervisor.loop, lambda: run_quietly(state, self._argv), ended, timeout_s)
+        except OSError as error:
+            self._supervisor.report(unexpected("cannot look whether it is well", error))
+            done(False)
 
     def cancel(self) -> None:
         if self._errand is not None:

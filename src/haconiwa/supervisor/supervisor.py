@@ -90,6 +90,7 @@ class Supervisor:
         self.loop = Loop()
         self.watch: Watch | None = None
         self.stop_asked = False
+        self._told_to_stop = False
         self._steps = steps
         if claim is not None:
             self._claim = claim
@@ -326,7 +327,8 @@ class Supervisor:
         """Act on the signals that came."""
         for number in self._signals.take():
             if number in self._signals.stops:
-                self.stop(f"{signal.signal_name(number)} to the supervisor")
+                self.stop(f"{signal.signal_name(number)} to the supervisor", insists=self._told_to_stop)
+                self._told_to_stop = True
             elif number == signal.SIGHUP:
                 self._reload()
             elif number in self._handled and self.watch:
@@ -341,17 +343,18 @@ class Supervisor:
             self._reloader = Reloader(self)
         self._reloader.ask()
 
-    def stop(self, by: str, timeout_s: float | None = None, *, patient: bool = True) -> None:
+    def stop(self, by: str, timeout_s: float | None = None, *, patient: bool = True, insists: bool = False) -> None:
         """End the container and do not start it again.
 
         Args:
             by: Who wants it, for the record.
             timeout_s: Between TERM and KILL; None for the usual time.
             patient: As for `Watch.begin_stop`.
+            insists: As for `Watch.begin_stop`.
         """
         self.stop_asked = True
         if self.watch:
-            self.watch.begin_stop(by, timeout_s, patient=patient)
+            self.watch.begin_stop(by, timeout_s, patient=patient, insists=insists)
 
     def _barn_is_gone(self) -> None:
         """A foreground container does not outlive the barn that holds its terminal."""

@@ -9,6 +9,7 @@ from haconiwa.host.loop import READABLE, Timer
 from haconiwa.isolation.groups import memory_group
 from haconiwa.kernel import signals as signal
 from haconiwa.lifecycle.hooks import call_function, function_name
+from haconiwa.lifecycle.identity import signal_process
 from haconiwa.lifecycle.stop import LOOK_EVERY_S, heeds
 from haconiwa.supervisor.memory import settle
 from haconiwa.supervisor.timers import AsyncHook
@@ -158,19 +159,26 @@ class Watch:
             except HookError as error:
                 self._supervisor.report(error)
 
-    def begin_stop(self, by: str, timeout_s: float | None = None, *, patient: bool = True) -> None:
-        """TERM as soon as it can have an effect, and KILL after a while; KILL at once when asked a second time.
+    def begin_stop(
+        self, by: str, timeout_s: float | None = None, *, patient: bool = True, insists: bool = False
+    ) -> None:
+        """TERM as soon as it can have an effect, and KILL after a while; asked again, KILL no later than before.
 
         Args:
             by: Who wants it, for the record.
             timeout_s: Between TERM and KILL; None for the usual time.
             patient: Wait for a handler that the first process may still get; else KILL to one that has none.
+            insists: KILL at once, if it has been asked before.
         """
         if self._container.exit_status is not None or self._container.pidfd < 0:
             return
         self.stopped_by = self.stopped_by or by
         if self._stopping:
-            self._container.kill()
+            if insists:
+                self._container.kill()
+            elif timeout_s is not None and time.monotonic() + timeout_s < self._stopping.due:
+                self._stopping.cancel()
+                self._stopping = self._loop.call_after(timeout_s, self._kill_late)
             return
         timeout_s = _STOP_TIMEOUT_S if timeout_s is None else timeout_s
         self._stopping = self._loop.call_after(timeout_s, self._kill_late)
@@ -179,7 +187,7 @@ class Watch:
     def _terminate(self, until: float) -> None:
         """TERM as soon as it can have an effect; KILL to a first process that has had `until` then to get a handler."""
         if "pid" not in self._spec.namespaces or heeds(self._container.pid, signal.SIGTERM):
-            signal.pidfd_send_signal(self._container.pidfd, signal.SIGTERM)
+            signal_process(self._container.pidfd, signal.SIGTERM)
         elif time.monotonic() >= until:
             self._container.kill()
         else:

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import os
 import select
+import time
 from collections.abc import Iterator
 
 import pytest
 
-from haconiwa.host.loop import WRITABLE, Loop
+from haconiwa.host.loop import WRITABLE, Loop, wait_ms
 
 
 @pytest.fixture
@@ -128,3 +129,18 @@ def test_nothing_is_called_when_it_is_done_already() -> None:
     loop = Loop()
     loop.call_at(0.0, lambda: pytest.fail("called"))
     loop.run_until(lambda: True)
+
+
+def test_a_timer_may_be_years_away(pipe: tuple[int, int]) -> None:
+    loop, seen = Loop(), list[int]()
+    loop.call_after(3 * 366 * 24 * 3600, lambda: seen.append(-1))
+    loop.watch(pipe[1], seen.append, WRITABLE)
+    loop.run_until(lambda: bool(seen))
+    assert seen == [select.POLLOUT]
+
+
+def test_waits_are_never_short_and_never_too_long() -> None:
+    now = time.monotonic()
+    assert wait_ms(now - 5) == 0
+    assert 10_000 < wait_ms(now + 10) <= 10_001
+    assert wait_ms(float("inf")) < 1 << 31

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from typing import Any
 
@@ -73,6 +75,32 @@ def test_interrupted_hook_says_so() -> None:
 
     with pytest.raises(HookError, match='the hook "it" was interrupted'):
         call(hang)
+
+
+def test_of_two_signals_at_once_the_second_is_only_noted() -> None:
+    pair, noted = (signal.SIGUSR1, signal.SIGUSR2), []
+
+    def note(number: int, _frame: object) -> None:
+        noted.append(number)
+        if hook_is_running():
+            raise HookInterrupted
+
+    def receive_both(_base: object) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, pair)
+        for number in pair:
+            os.kill(os.getpid(), number)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, pair)
+
+    before = [signal.signal(number, note) for number in pair]
+    try:
+        for _ in range(100):
+            with pytest.raises(HookError, match="was interrupted"):
+                call(receive_both)
+            assert not hook_is_running()
+    finally:
+        for number, handler in zip(pair, before, strict=True):
+            signal.signal(number, handler)
+    assert len(noted) == 200
 
 
 def test_an_error_of_ours_is_the_hooks_failure_too() -> None:
