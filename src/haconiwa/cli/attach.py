@@ -81,7 +81,7 @@ def choose(states: list[State], name: str | None) -> State:
     Raises:
         ConfigError: There are several, or none of that name; it says which there are.
     """
-    names = ", ".join(printable(state.name) for state in states)
+    names = ", ".join(sorted(printable(state.name) for state in states))
     chosen = [state for state in states if name in (None, state.name)]
     if not chosen:
         raise ConfigError(Problem(f'no container "{name}" of that file runs', hint=f"there are {names}"))
