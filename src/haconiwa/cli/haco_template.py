@@ -253,7 +253,7 @@ with define() as config:
 #def came_up(base: Base, ok: bool) -> bool:
 #    return ok
 
-# Whether it still works; the action is restart, stop, none, or a function.
+# Whether it still works: by port=, http=, exec=, file= or a function. The action: restart, stop, none or a function.
 #config.healthcheck(exec=["/bin/true"], interval_sec=30, retries=3, action="restart")
 
 # When memory gets scarce (level= low, medium, critical); or type="oom", "pids_max".

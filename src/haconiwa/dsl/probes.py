@@ -28,13 +28,14 @@ if TYPE_CHECKING:
 
 _DAY_S = 24 * 3600
 _KINDS = ("port", "http", "exec", "file")
+_LEAVE_OUT = "leave one out"
 
 
 def readiness(
     function: object, words: dict[str, object], timeout: object, interval_msec: object, where: Where
 ) -> ReadinessSpec:
     """The record of a readiness hook."""
-    probe = _probe(words)
+    probe = _probe(words, "add another hook")
     usual_msec = 1000 if probe.exec else 100 if probe.http else 10
     chosen = usual_msec if interval_msec is None else interval_msec
     return ReadinessSpec(
@@ -57,19 +58,27 @@ def healthcheck(
     chosen: Any = (
         check_function(action, 1) if callable(action) else one_of(action, HEALTH_ACTIONS, "an action or a function")
     )
-    return HealthcheckSpec(
-        probe=_probe(words),
-        function=None if function is None else check_function(function, 1),
+    spec = HealthcheckSpec(
+        probe=_probe(words, _LEAVE_OUT),
         retries=number(retries, 1, 1000, "retries= as a whole number"),
         action=chosen,
         where=where,
         **checked,
     )
+    return spec if function is None else with_function(spec, function, 1)
 
 
 def with_function(spec: Checked, function: object, arguments: int) -> Checked:
-    """The same with the function under its decorator."""
+    """The same with its function, which a health check has instead of something to look at."""
+    if isinstance(spec, HealthcheckSpec):
+        _refuse_both(spec.probe)
     return replace(spec, function=check_function(function, arguments))
+
+
+def _refuse_both(probe: ProbeSpec) -> None:
+    for name in _KINDS:
+        if getattr(probe, name):
+            raise Refused(f"a function and {name}= are given, and the function would never be called", _LEAVE_OUT)
 
 
 def restart(policy: object, max_retries: object, backoff_sec: object, where: Where) -> RestartSpec:
@@ -83,13 +92,14 @@ def restart(policy: object, max_retries: object, backoff_sec: object, where: Whe
     )
 
 
-def _probe(words: dict[str, object]) -> ProbeSpec:
+def _probe(words: dict[str, object], hint: str) -> ProbeSpec:
+    """The record of what is looked at; `hint` says what to do with a second one."""
     unknown = sorted(set(words).difference(_KINDS))
     given = {name: value for name, value in words.items() if value is not None}
     if unknown:
         raise Refused(f"{unknown[0]}= is unknown", f"it takes one of {' '.join(_KINDS)}")
     if len(given) > 1:
-        raise Refused(f"{' and '.join(given)} are given; it looks at one thing", "add another hook")
+        raise Refused(f"{' and '.join(given)} are given; it looks at one thing", hint)
     checked: dict[str, Any] = {}
     for name, value in given.items():
         checked[name] = _CHECKS[name](value)

@@ -99,9 +99,11 @@ class SupervisionSettings(Node):
     ) -> Any:  # fmt: skip
         """Look again and again whether the container still works. Can be used as a decorator.
 
+        A second one takes the place of the first.
+
         Args:
             function: Called with the live container instead of a look; true is healthy.
-            interval_sec: Between two looks.
+            interval_sec: Between two looks, and before the first.
             timeout_sec: How long a look may take.
             retries: So many failures in a row make it unhealthy.
             start_period_sec: Failures before this do not count.

@@ -259,6 +259,10 @@ VALUES = [
     ("c.provision.environ = {'A=': 'b'}", 'provision.environ: "A=" has "=" in it'),
     ("c.provision.run_python('x')", 'provision.run_python: expected a function, not "x"'),
     ("c.validate_real_id(lambda uid: True)", 'validate_real_id: "<lambda>" is called with 2 arguments, which it does not take'),
+    # health
+    ("c.healthcheck(lambda base: True, port=80)", "healthcheck: a function and port= are given, and the function would never be called; leave one out"),
+    ("c.healthcheck(exec=['/bin/true'])(print)", "healthcheck: a function and exec= are given, and the function would never be called; leave one out"),
+    ("c.healthcheck(port=80, file='/x')", "healthcheck: port and file are given; it looks at one thing; leave one out"),
 ]  # fmt: skip
 
 
