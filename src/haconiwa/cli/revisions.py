@@ -27,10 +27,11 @@ Print the versions of haconiwa, Python, the C library, the kernel and the progra
 of the kernel it can use here. Put the output into bug reports."""
 
 PROGRAMS = {
-    "criu": "--version", "debootstrap": "--version", "git": "--version", "ip": "-Version", "lxc-create": "--version",
-    "nft": "--version", "tar": "--version", "xz": "--version", "zstd": "--version",
+    "debootstrap": "--version", "git": "--version", "ip": "-Version", "lxc-create": "--version",
+    "mksquashfs": "-version", "mmdebstrap": "--version", "nft": "--version", "skopeo": "--version", "tar": "--version",
+    "tc": "-Version", "xz": "--version", "zstd": "--version",
 }  # fmt: skip
-"""Programs that haconiwa may call, and what makes them tell their version."""
+"""Programs that haconiwa may call, and what makes them tell their version; newuidmap and newgidmap never do."""
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)+[\w.+~-]*")
 _TIMEOUT_S = 10

@@ -42,8 +42,9 @@ _NEEDED_FILE_SYSTEMS = ("tmpfs", "proc", "devpts", "sysfs")
 
 PROGRAMS = {
     "tar": "strategy tarball, archives", "xz": "strategy tarball, .xz", "zstd": "strategy tarball, .zst",
-    "git": "strategy git", "debootstrap": "strategy debootstrap", "lxc-create": "strategy lxc",
-    "ip": "networks", "nft": "networks: NAT and published ports", "criu": "checkpoint and restore",
+    "git": "strategy git", "debootstrap": "strategy debootstrap", "mmdebstrap": "strategy debootstrap, its tool",
+    "lxc-create": "strategy lxc", "skopeo": "strategy oci", "ip": "networks",
+    "nft": "networks: NAT and published ports", "tc": "networks: upload and download",
     "mksquashfs": "archives of type squashfs", "newuidmap": "id maps of ordinary users",
     "newgidmap": "id maps of ordinary users", "apparmor_parser": "loading AppArmor profiles",
 }  # fmt: skip

@@ -27,6 +27,7 @@ _PACKAGES = {
     "xz": "xz-utils",
     "ip": "iproute2",
     "nft": "nftables",
+    "tc": "iproute2",
     "mksquashfs": "squashfs-tools",
     "newuidmap": "uidmap",
     "newgidmap": "uidmap",

@@ -64,6 +64,7 @@ def test_revisions(capfd: pytest.CaptureFixture[str]) -> None:
     assert found["kernel"].startswith(os.uname().release)
     assert found["programs"]["tar"] is not None
     assert set(found["programs"]) == set(revisions.PROGRAMS)
+    assert "unknown" not in found["programs"].values()
     assert found["features"]["clone3"] is True
     assert found["features"]["openat2"] is True
     run(revisions, "revisions")
