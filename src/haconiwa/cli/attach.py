@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 Run a command in a running container, joined to all of its namespaces and groups, with the same privileges, limits and
 environment as its first process. Without a command it is the shell that the container has: /bin/bash, else /bin/sh.
-The haco file is not executed. The exit status is the command's, 128+n when signal n ended it."""
+The haco file is not executed. The exit status is the command's, 128+n when signal n ended it. On a terminal, typing
+Ctrl-] three times within a second kills the command."""
 EPILOG = """\
 examples:
   haconiwa attach web                      a shell in the container "web"

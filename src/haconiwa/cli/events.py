@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     Event = dict[str, Any]
 
 DESCRIPTION = """\
-Print what happened to containers, oldest first: created, started, ready, not_ready, unhealthy, healthy, reloaded,
-reload_failed, hook_failed, memory_pressure, oom, pids_max, egress_denied, exited, restarting, failed (a start),
-removed. They are kept in a log of bounded size that outlives the containers.
+Print what happened to containers, oldest first: created, started, adopted, ready, not_ready, unhealthy, healthy,
+reloaded, reload_failed, hook_failed, memory_pressure, oom, pids_max, egress_denied, exited, restarting, failed (a
+start), removed. They are kept in a log of bounded size that outlives the containers.
 
 An exit has a reason: exit, signal (with its name, and who sent it where that is known), timeout (it did not heed TERM
-in time), oom, seccomp."""
+in time), oom, seccomp, unknown (it was adopted, and the kernel did not tell)."""
 EPILOG = """\
 examples:
   haconiwa events                       everything that is known

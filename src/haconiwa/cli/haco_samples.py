@@ -37,7 +37,7 @@ b.debian_release = "bookworm"
 b.variant = "minbase"
 # The faster program, where it is installed.
 #b.tool = "mmdebstrap"
-# Otherwise the host's architecture, "main", the host's own mirror, and the keyring that the tool chooses.
+# Otherwise the host's architecture, "main", the host's own mirror, and its keyring for that release.
 #b.arch = "amd64"
 #b.components = ["main", "contrib"]
 #b.mirror_url = "http://mirror.example.org/debian"

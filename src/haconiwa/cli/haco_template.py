@@ -33,7 +33,7 @@ with define() as config:
     #config.domainname = "example.org"
     # Words of your own, for "haconiwa ps --json" and "haconiwa inspect".
     #config.metadata["role"] = "test"
-    # A session of its own for the program; daemonize implies it.
+    # Accepted for old files: every program leads a session of its own.
     #config.acts_as_session_leader()
 
     # ------------------------------------------------------------------------------------------- root file system
@@ -68,7 +68,7 @@ with define() as config:
     #config.rootfs.idmap = False
     # A layer of its own for what it writes, so that containers can share the root; see "haconiwa diff".
     #config.rootfs.overlay = True
-    # Owner of the root directory on the host, after create.
+    # Owner of the root directory itself on the host, after create.
     #config.rootfs_owner(uid=0, gid=0)
     # chroot(2) in place of pivot_root(2).
     #config.filesystem.use_legacy_chroot = True
@@ -284,7 +284,7 @@ with configure() as g:
     g.log_level = "info"
     # Milliseconds between a supervisor's looks at what cannot wake it.
     #g.wait_interval = 50
-    # Bootstrap strategy of "haconiwa new", and of a haco file that names none.
+    # Bootstrap strategy of "haconiwa new", and of a haco file that uses bootstrap and names none.
     #g.strategy = "host"
     # Folder below which "haconiwa new" places root file systems.
     #g.roots = "/var/lib/haconiwa"

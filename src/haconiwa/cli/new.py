@@ -50,8 +50,10 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("-s", "--strategy", metavar="STRATEGY", choices=known, help=f"one of {' '.join(STRATEGIES)}")
     parser.add_argument("-G", "--global", dest="is_global", action="store_true", help="write the global config")
     parser.add_argument("-N", "--bridge", dest="make_bridge", action="store_true", help="make the network bridge")
-    parser.add_argument("-B", "--bridge-name", metavar="NAME", help="its name (default: haconiwa0)")
-    parser.add_argument("-I", "--bridge-ip", metavar="ADDRESS", help="its address (default: 10.0.0.1/24)")
+    parser.add_argument("-B", "--bridge-name", metavar="NAME", help="its name (default: g.bridge_name, or haconiwa0)")
+    parser.add_argument(
+        "-I", "--bridge-ip", metavar="ADDRESS", help="its address (default: g.bridge_ip, or 10.0.0.1/24)"
+    )
 
 
 def run(arguments: SimpleNamespace, output: Output) -> int:

@@ -82,7 +82,7 @@ class Progress(Report):
             self._output.say(text)
 
 
-def add_loudness(parser: Parser, verbose: str = "print how long it has taken so far, and sizes") -> None:
+def add_loudness(parser: Parser, verbose: str = "print how long it has taken so far, and the size") -> None:
     """The options for how much is printed; `verbose` is the help of that."""
     parser.add_argument("-q", dest="quiet", action="store_true", help="the same as --quiet")
     parser.add_argument("-v", "--verbose", action="store_true", help=verbose)

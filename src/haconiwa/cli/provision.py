@@ -21,7 +21,8 @@ DESCRIPTION = """\
 Run the provisioning steps of a haco file in its existing root file system, in their order, up to the first that fails.
 
 Each step runs in a container of its own with the host's network, so that package managers work. Steps are named by
-run_shell(code, name="…") and run_python(fn, name="…"); without a name the first is shell-1 or python-1, and so on."""
+run_shell(code, name="…"), run_python(fn, name="…") and copy(src, to, name="…"). Without a name they have their kind and
+the number among all steps: shell-1, python-2, copy-3."""
 EPILOG = """\
 examples:
   haconiwa provision web.haco                    every step
@@ -32,7 +33,7 @@ def add_arguments(parser: Parser) -> None:
     """The command's own arguments."""
     parser.add_argument("file", metavar="FILE", help="the haco file")
     parser.add_argument("-r", "--run-only", metavar="NAME,NAME", type=_names, default=(), help="only these steps")
-    add_loudness(parser)
+    add_loudness(parser, "print how long it has taken so far")
     parser.add_argument("-n", "--name", help="only this container of the file")
 
 

@@ -22,9 +22,9 @@ DESCRIPTION = """\
 List containers, oldest first.
 
 The status is creating, created, running, restarting (it waits for its next start), stopping (its program has ended,
-hooks still run), stopped (its supervisor was killed and could not clean up; any command on it does) or orphaned (its
-supervisor was killed, its program runs on: stop, kill and attach work, and start --adopt). The pids are the host's. Of
-a damaged one the record cannot be read: only stop works."""
+hooks still run), stopped (its supervisor was killed and could not clean up; the next start, stop, kill or gc does) or
+orphaned (its supervisor was killed, its program runs on: stop, kill and attach work, and start --adopt). The pids are
+the host's. Of a damaged one the record cannot be read: only stop works."""
 EPILOG = """\
 examples:
   haconiwa ps

@@ -30,7 +30,8 @@ network and to and from disks. Once a second; on a terminal as a screen with sma
 the key q ends, elsewhere as text.
 
 The first figure of the processor is the average since the container's start, each further one that of the time since
-the one before. What no control group of the container's counts is added up over its processes and has a ~ before it."""
+the one before. What no control group of the container's counts is added up over its processes and has a ~ before it,
+but for PIDS."""
 EPILOG = """\
 examples:
   haconiwa stats                        all containers, until q is typed

@@ -273,7 +273,7 @@ class Container(HookSettings, MountSettings, SupervisionSettings):
             self._values["reloadable"] = tuple(one_of(word, RELOADABLE, '"cgroup" or "resource"') for word in what)
 
     def acts_as_session_leader(self) -> None:
-        """Make the program the leader of a session of its own; `daemonize` implies it."""
+        """Accepted for old files: every program leads a session of its own anyway."""
         with Recording(self, "acts_as_session_leader"):
             self._values["session_leader"] = True
 

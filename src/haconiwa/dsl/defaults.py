@@ -49,7 +49,7 @@ class Configuration(Node):
     """Milliseconds between a supervisor's looks at what cannot wake it."""
 
     strategy: Setting[StrategyName, str | None] = Setting(strategy_name, None)
-    """Bootstrap strategy of `haconiwa new`, and of a haco file that names none."""
+    """Bootstrap strategy of `haconiwa new`, and of a haco file that uses `bootstrap` and names none."""
 
     roots: Setting[StrPath, str | None] = Setting(host_path, None)
     """Host folder below which `haconiwa new` places root file systems."""

@@ -84,7 +84,7 @@ class MountSettings(Node):
             data: The original's name of `options`.
             optional: Do nothing when the source does not exist, as the option ``nofail`` says.
             recursive: A bind mount takes the mounts below its source along; readonly and options hold for them too.
-            criu_ext_key: Name of the mount in a checkpoint; it is then a mount of the host's to bring along.
+            criu_ext_key: Name of the mount in a checkpoint; recorded, as there are no checkpoints yet.
             **unknown: Nothing.
         """
         with Recording(self, "add_mount_point") as where:

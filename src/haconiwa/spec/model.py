@@ -86,7 +86,7 @@ class MountSpec(Record):
         optional: A missing source is passed over.
         recursive: A bind mount takes the mounts below its source along.
         host: ``devtmpfs`` only: the host's own /dev instead of a private one.
-        criu_ext_key: Name of the mount in a checkpoint.
+        criu_ext_key: Name of the mount in a checkpoint; nothing reads it yet.
     """
 
     kind: MountKind

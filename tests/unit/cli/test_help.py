@@ -50,5 +50,15 @@ def test_page_names_the_other_names() -> None:
         assert f"## {name}, also {alias}\n" in PAGE
 
 
+def test_every_event_and_reason_is_in_the_help() -> None:
+    section = PAGE.partition("\n## events\n")[2].partition("\n## ")[0]
+    events = re.findall(r"`([a-z_]+)`", section.partition("oldest first: ")[2].partition("with a `why`")[0])
+    reasons = re.findall(r"^\| (\w+) \|", section, re.MULTILINE)[1:]
+    assert {"adopted", "removed"} <= set(events)
+    assert "unknown" in reasons
+    told = set(re.findall(r"\w+", load_command("events").DESCRIPTION))
+    assert {*events, *reasons} - told == {"count"}
+
+
 def test_signals_have_names_and_numbers() -> None:
     assert {signal_number(text) for text in ("TERM", "SIGTERM", "term", "15")} == {15}
