@@ -68,8 +68,11 @@ class ReserveNetwork(HoldNetwork):
     def execute(self, site: Site) -> None:
         for program in _programs(self.network):
             find_tool(program)
-        reservation = leases.reserve(site.spec, self.network, _notice(site))
+        notices: list[str] = []  # said later: every container with a network waits for the store
+        reservation = leases.reserve(site.spec, self.network, notices.append)
         site.network = reservation
+        for notice in notices:
+            _say(site, notice)
         _tell(site, Network(mode=self.network.mode, interfaces=reservation.lease.interfaces))
 
 
@@ -215,6 +218,7 @@ def _tell(site: Site, network: Network) -> None:
         site.base.network = network  # type: ignore[attr-defined]
 
 
-def _notice(site: Site) -> Callable[[str], None]:
+def _say(site: Site, text: str) -> None:
     log: Callable[[str], None] | None = getattr(site.base, "log", None)
-    return log or (lambda _text: None)
+    if log is not None:
+        log(text)
