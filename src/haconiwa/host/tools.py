@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import select
 
 from haconiwa.errors import HostError
 from haconiwa.kernel import signals as signal
@@ -22,10 +23,16 @@ _FOLDERS = ("/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/l
 _PACKAGES = {"ip": "iproute2", "tc": "iproute2", "nft": "nftables", "newuidmap": "uidmap", "newgidmap": "uidmap"}
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 _OUTPUT_MAX = 1 << 20
+_ENDS_WITHIN_S = 30.0
+_KILLED_WITHIN_S = 5.0
 
 
 class ToolFailed(HostError):
     """A program said no. Its words are in `why`."""
+
+
+class ToolHung(ToolFailed):
+    """A program did not end in time and was killed."""
 
 
 class Tool:
@@ -85,24 +92,59 @@ class Tool:
             os.close(self._feed_fd)
             self._feed_fd = -1
 
-    def finish(self) -> str:
-        """Wait for its end.
+    def finish(self, timeout_s: float = _ENDS_WITHIN_S) -> str:
+        """Wait for its end. Whatever comes of that, the program is gone afterwards.
+
+        Args:
+            timeout_s: After which it is killed.
 
         Returns:
             What it printed.
 
         Raises:
-            ToolFailed: It did not end well.
+            ToolFailed: It did not end well, or not in time.
         """
         self._end_input()
         try:
-            _, status = os.waitpid(self._pid, 0)
+            status = self._wait(timeout_s)
             output = os.pread(self._output_fd, _OUTPUT_MAX, 0).decode("utf-8", "backslashreplace")
         finally:
             os.close(self._output_fd)
+        if status is None:
+            raise ToolHung(f"cannot {self._what}", why=f"{self._name} still ran after {timeout_s:g} s")
         if status:
             raise ToolFailed(f"cannot {self._what}", why=_first_line(output, self._name))
         return output
+
+    def _wait(self, timeout_s: float) -> int | None:
+        """Its wait status; None when it was killed for not ending."""
+        pidfd = -1
+        ended = False
+        try:
+            pidfd = os.pidfd_open(self._pid)
+            ended = _ends_within(pidfd, timeout_s)
+        finally:
+            if not ended:
+                _kill(self._pid, pidfd)
+            if pidfd >= 0:
+                os.close(pidfd)
+        return os.waitpid(self._pid, 0)[1] if ended else None
+
+
+def _ends_within(pidfd: int, timeout_s: float) -> bool:
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(timeout_s * 1000))
+
+
+def _kill(pid: int, pidfd: int) -> None:
+    """Kill a child and reap it; for one that hangs in the kernel there is nothing more to do than to leave it."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except PermissionError:
+        pass  # a set-user-ID program that has become root altogether
+    gone = pidfd < 0 or _ends_within(pidfd, _KILLED_WITHIN_S)
+    os.waitpid(pid, 0 if gone else os.WNOHANG)
 
 
 def _write(fd: int, text: str) -> None:
