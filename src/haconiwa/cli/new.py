@@ -10,7 +10,7 @@ from haconiwa.cli.haco_template import global_text, haco_text
 from haconiwa.dsl.load import load_defaults
 from haconiwa.errors import ConfigError, HostError, Problem, describe_errno, printable
 from haconiwa.host.paths import global_config, lib_dir
-from haconiwa.host.programs import find_program
+from haconiwa.host.tools import find_program
 from haconiwa.spec.names import STRATEGIES, STRATEGY_ALIASES
 from haconiwa.spec.values import Refused, container_name
 

@@ -10,48 +10,17 @@ import shlex
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
-from haconiwa.errors import BuildError, HostError, describe_errno
+from haconiwa.errors import BuildError, describe_errno
 from haconiwa.host.helper import run_helper
+from haconiwa.host.tools import SAFE_PATH
 from haconiwa.kernel.files import CLOSE_RANGE, close_range
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-SAFE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""Where programs are looked up, and the PATH that they get; the caller's own PATH is not trusted."""
-
-_PACKAGES = {
-    "busybox": "busybox-static",
-    "lxc-create": "lxc",
-    "xz": "xz-utils",
-    "ip": "iproute2",
-    "nft": "nftables",
-    "mksquashfs": "squashfs-tools",
-    "newuidmap": "uidmap",
-    "newgidmap": "uidmap",
-    "apparmor_parser": "apparmor",
-}
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
 _LAST_LINES = 20
-
-
-def find_program(name: str, search_path: str = SAFE_PATH) -> str:
-    """The absolute path of a program.
-
-    Args:
-        name: Its name.
-        search_path: Folders, separated by colons.
-
-    Raises:
-        HostError: It is not installed; the hint names Debian's package.
-    """
-    for directory in search_path.split(":"):
-        path = f"{directory}/{name}"
-        if os.path.isfile(path) and os.access(path, os.X_OK):
-            return path
-    package = _PACKAGES.get(name, name)
-    raise HostError(f'the program "{name}" is missing', hint=f"install it, on Debian: apt-get install {package}")
 
 
 def program_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Small programs of the host's that a start waits for: ip, nft, tc, newuidmap. Each is fed with all it has to do.
+"""Where programs are found, and those that a start waits for: ip, nft, tc, newuidmap, fed with all they have to do.
 
 `host.programs` is for what takes long and whose output is shown; it would cost a start several milliseconds to load.
 """
@@ -19,9 +19,22 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-_FOLDERS = ("/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin")
-_PACKAGES = {"ip": "iproute2", "tc": "iproute2", "nft": "nftables", "newuidmap": "uidmap", "newgidmap": "uidmap"}
-_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
+SAFE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where programs are looked up, and the PATH that they get; the caller's own PATH is not trusted."""
+
+_PACKAGES = {
+    "busybox": "busybox-static",
+    "lxc-create": "lxc",
+    "xz": "xz-utils",
+    "ip": "iproute2",
+    "tc": "iproute2",
+    "nft": "nftables",
+    "mksquashfs": "squashfs-tools",
+    "newuidmap": "uidmap",
+    "newgidmap": "uidmap",
+    "apparmor_parser": "apparmor",
+}
+_ENVIRONMENT = {"PATH": SAFE_PATH, "LC_ALL": "C"}
 _OUTPUT_MAX = 1 << 20
 _ENDS_WITHIN_S = 30.0
 _KILLED_WITHIN_S = 5.0
@@ -61,7 +74,7 @@ class Tool:
         self._output_fd = os.memfd_create("output", os.MFD_CLOEXEC)
         try:
             self._pid = os.posix_spawn(
-                find_tool(name),
+                find_program(name),
                 (name, *arguments),
                 _ENVIRONMENT,
                 file_actions=[(os.POSIX_SPAWN_DUP2, stdin_fd, 0)]
@@ -164,15 +177,20 @@ def _first_line(output: str, name: str) -> str:
     return lines[0].removeprefix("RTNETLINK answers: ").removeprefix("Error: ") if lines else f"{name} failed"
 
 
-def find_tool(name: str) -> str:
-    """The path of a program.
+def find_program(name: str, search_path: str = SAFE_PATH) -> str:
+    """The absolute path of a program.
+
+    Args:
+        name: Its name.
+        search_path: Folders, separated by colons.
 
     Raises:
         HostError: It is not installed; the hint names Debian's package.
     """
-    for folder in _FOLDERS:
-        if os.access(f"{folder}/{name}", os.X_OK):
-            return f"{folder}/{name}"
+    for folder in search_path.split(":"):
+        path = f"{folder}/{name}"
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
     package = _PACKAGES.get(name, name)
     raise HostError(f'the program "{name}" is missing', hint=f"install it, on Debian: apt-get install {package}")
 

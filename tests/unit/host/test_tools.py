@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,7 @@ from haconiwa.host.tools import (
     Tool,
     ToolFailed,
     ToolHung,
-    find_tool,
+    find_program,
     in_network_namespace,
     open_network_namespace,
     run_tool,
@@ -35,10 +36,34 @@ def test_its_first_words_are_the_reason() -> None:
         run_tool("do it", "false")
 
 
-def test_a_missing_program_names_its_package() -> None:
-    with pytest.raises(HostError) as caught:
-        find_tool("no-such-program")
-    assert caught.value.hint == "install it, on Debian: apt-get install no-such-program"
+def test_a_program_is_found_without_the_callers_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert os.path.isabs(find_program("tar"))
+
+
+def test_a_missing_program_is_named_with_its_package() -> None:
+    with pytest.raises(HostError) as raised:
+        find_program("no-such-program")
+    assert raised.value.lines() == [
+        'error: the program "no-such-program" is missing',
+        "  hint: install it, on Debian: apt-get install no-such-program",
+    ]
+
+
+def test_what_cannot_be_executed_is_no_program(tmp_path: Path) -> None:
+    folders = [tmp_path / word for word in ("folder", "text", "first", "second")]
+    for folder in folders:
+        folder.mkdir()
+    (folders[0] / "it").mkdir()
+    for folder in folders[1:]:
+        (folder / "it").touch(0o644 if folder == folders[1] else 0o755)
+    assert find_program("it", ":".join(map(str, folders))) == str(folders[2] / "it")
+
+
+def test_the_package_is_not_always_called_like_the_program() -> None:
+    with pytest.raises(HostError) as raised:
+        find_program("lxc-create", "/nowhere")
+    assert raised.value.hint.endswith("apt-get install lxc")
 
 
 def test_two_at_once() -> None:

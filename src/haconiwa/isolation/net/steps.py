@@ -10,7 +10,7 @@ import errno
 import os
 
 from haconiwa.errors import HostError
-from haconiwa.host.tools import find_tool, open_network_namespace
+from haconiwa.host.tools import find_program, open_network_namespace
 from haconiwa.isolation.net import etc, leases, links, netns
 from haconiwa.isolation.step import CHILD, PARENT, SUPERVISOR, Site, Step
 from haconiwa.spec.network import Network
@@ -67,7 +67,7 @@ class ReserveNetwork(HoldNetwork):
 
     def execute(self, site: Site) -> None:
         for program in _programs(self.network):
-            find_tool(program)
+            find_program(program)
         notices: list[str] = []  # said later: every container with a network waits for the store
         reservation = leases.reserve(site.spec, self.network, notices.append)
         site.network = reservation
