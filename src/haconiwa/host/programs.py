@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 from haconiwa.errors import BuildError, describe_errno
+from haconiwa.host.descriptors import memory_file
 from haconiwa.host.helper import run_helper
 from haconiwa.host.tools import SAFE_PATH
 from haconiwa.kernel.files import CLOSE_RANGE, close_range
@@ -74,7 +75,7 @@ def run_program(
     """
     environment = program_environment(environ)
     hint = "" if stdin else f"to run it by hand: {replay_line(argv, cwd)}"
-    stdin_fd = _memory_file(stdin)
+    stdin_fd = memory_file(stdin)
     try:
         run_checked(
             lambda: execute_program(argv, environment, cwd),
@@ -142,13 +143,3 @@ def replay_line(argv: Sequence[str], cwd: str = "/") -> str:
     variables = [f"{key}={value}" for key, value in _fixed_environment().items()]
     command = shlex.join(["env", "-i", *variables, *argv])
     return command if cwd == "/" else f"cd {shlex.quote(cwd)} && {command}"
-
-
-def _memory_file(content: bytes) -> int:
-    """A file that has no name and starts at its beginning for whoever reads it."""
-    fd = os.memfd_create("haconiwa-stdin", os.MFD_CLOEXEC)
-    view = memoryview(content)
-    while view:
-        view = view[os.write(fd, view) :]
-    os.lseek(fd, 0, os.SEEK_SET)
-    return fd

@@ -9,6 +9,7 @@ import os
 import select
 
 from haconiwa.errors import HostError
+from haconiwa.host.descriptors import memory_file
 from haconiwa.kernel import signals as signal
 from haconiwa.kernel.namespaces import CLONE, setns
 
@@ -68,11 +69,10 @@ class Tool:
         if text is None:
             stdin_fd, self._feed_fd = os.pipe()
         else:
-            stdin_fd = os.memfd_create("stdin", os.MFD_CLOEXEC)
-            _write(stdin_fd, text)
-            os.lseek(stdin_fd, 0, os.SEEK_SET)
-        self._output_fd = os.memfd_create("output", os.MFD_CLOEXEC)
+            stdin_fd = memory_file(text.encode())
+        self._output_fd = -1
         try:
+            self._output_fd = os.memfd_create("output", os.MFD_CLOEXEC)
             self._pid = os.posix_spawn(
                 find_program(name),
                 (name, *arguments),
@@ -83,7 +83,8 @@ class Tool:
                 setsigdef=signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP},
             )
         except BaseException:
-            os.close(self._output_fd)
+            if self._output_fd >= 0:
+                os.close(self._output_fd)
             self._end_input()
             raise
         finally:
@@ -96,7 +97,9 @@ class Tool:
             OSError: It has ended.
         """
         try:
-            _write(self._feed_fd, text)
+            data = text.encode()
+            while data:
+                data = data[os.write(self._feed_fd, data) :]
         finally:
             self._end_input()
 
@@ -158,12 +161,6 @@ def _kill(pid: int, pidfd: int) -> None:
         pass  # a set-user-ID program that has become root altogether
     gone = pidfd < 0 or _ends_within(pidfd, _KILLED_WITHIN_S)
     os.waitpid(pid, 0 if gone else os.WNOHANG)
-
-
-def _write(fd: int, text: str) -> None:
-    data = text.encode()
-    while data:
-        data = data[os.write(fd, data) :]
 
 
 def run_tool(what: str, name: str, *arguments: str, text: str = "") -> str:
