@@ -47,9 +47,9 @@ class HoldNetwork(Step):
         _tell(site, Network(mode=self.network.mode, interfaces=interfaces))
 
     def undo(self, site: Site) -> None:
-        if site.network is not None:
-            leases.release(site.network)
-            site.network = None
+        reservation, site.network = site.network, None  # first: an undo that failed is called again
+        if reservation is not None:
+            leases.release(reservation)
 
 
 class ReserveNetwork(HoldNetwork):
