@@ -17,7 +17,6 @@ from haconiwa.kernel.files import (
     NSFS_MAGIC,
     PROC_SUPER_MAGIC,
     RESOLVE,
-    TMPFS_MAGIC,
     close_range,
     fstatfs,
     openat2,
@@ -26,6 +25,7 @@ from haconiwa.kernel.mount import mount
 from haconiwa.kernel.namespaces import CLONE
 from haconiwa.kernel.process import set_pdeathsig
 from tests.support.child import in_child
+from tests.support.filesystems import TMPFS_MAGIC
 
 
 @pytest.fixture

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
-from haconiwa.kernel.locks import is_locked, try_lock
+from haconiwa.kernel.locks import is_locked, lock_until, try_lock
 from tests.support.child import in_child
 
 
@@ -61,3 +62,14 @@ def test_it_is_gone_with_the_process_that_held_it(tmp_path: Path) -> None:
     assert try_lock(fd)
     for number in (fd, ready_fd, write_fd):
         os.close(number)
+
+
+def test_nobody_waits_for_ever(tmp_path: Path) -> None:
+    one, two = opened(tmp_path / "lock"), opened(tmp_path / "lock")
+    assert lock_until(one, 0.0)
+    assert not lock_until(two, time.monotonic() + 0.05)
+    former = signal.signal(signal.SIGALRM, lambda _number, _frame: os.close(one))
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    assert lock_until(two, time.monotonic() + 30)
+    signal.signal(signal.SIGALRM, former)
+    os.close(two)

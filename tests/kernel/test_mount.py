@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from haconiwa.kernel.errors import AT_FDCWD, SyscallError
-from haconiwa.kernel.files import RESOLVE, TMPFS_MAGIC, fstatfs, openat2
+from haconiwa.kernel.files import RESOLVE, fstatfs, openat2
 from haconiwa.kernel.mount import (
     AT,
     FSMOUNT,
@@ -35,6 +35,7 @@ from haconiwa.kernel.mount import (
 )
 from haconiwa.kernel.namespaces import CLONE
 from tests.support.child import in_child
+from tests.support.filesystems import TMPFS_MAGIC
 
 pytestmark = pytest.mark.requires("root")
 

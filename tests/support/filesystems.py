@@ -10,6 +10,7 @@ from pathlib import Path
 from haconiwa.host.helper import run_helper
 from haconiwa.kernel.mount import MS, mount, umount2
 
+TMPFS_MAGIC = 0x01021994  # of fstatfs(2)
 _SIZE = 400 << 20  # the least that XFS takes is 300 MiB
 
 

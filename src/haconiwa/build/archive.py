@@ -22,8 +22,9 @@ from haconiwa.build.report import Report
 from haconiwa.errors import BuildError, ConfigError, HostError, Problem
 from haconiwa.host.layers import lower_of
 from haconiwa.host.pipeline import make_pipe, pump, run_pipeline, spawn, wait
-from haconiwa.host.programs import execute_program, find_program, program_environment, run_checked
+from haconiwa.host.programs import execute_program, program_environment, run_checked
 from haconiwa.host.sizes import show_size
+from haconiwa.host.tools import find_program
 from haconiwa.kernel.mount import MS, mount
 from haconiwa.spec.model import ContainerSpec
 

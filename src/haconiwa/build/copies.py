@@ -11,8 +11,9 @@ from functools import partial
 
 from haconiwa.build.report import Report
 from haconiwa.errors import BuildError, describe_errno
-from haconiwa.host.programs import execute_program, find_program, program_environment, run_checked
+from haconiwa.host.programs import execute_program, program_environment, run_checked
 from haconiwa.host.subvolumes import make_directory, snapshot
+from haconiwa.host.tools import find_program
 from haconiwa.kernel.mount import MS, mount
 
 

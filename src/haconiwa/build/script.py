@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from haconiwa.host.programs import find_program, run_program
+from haconiwa.host.programs import run_program
+from haconiwa.host.tools import find_program
 
 _REDIRECT = 'exec "$0" -xe /proc/self/fd/3 3<&0 0</dev/null'
 

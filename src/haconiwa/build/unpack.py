@@ -20,9 +20,10 @@ from haconiwa.build.sandbox import enter_sandbox
 from haconiwa.build.whiteouts import LIST_ARGUMENTS, LISTING_MAX, make_room
 from haconiwa.errors import BuildError, describe_errno
 from haconiwa.host.pipeline import PIPE_SIZE, make_pipe, spawn, wait
-from haconiwa.host.programs import describe_status, find_program, program_environment, run_checked
+from haconiwa.host.programs import describe_status, program_environment, run_checked
 from haconiwa.host.sizes import show_size
 from haconiwa.host.subids import has_one_id
+from haconiwa.host.tools import find_program
 from haconiwa.spec.record import Record
 
 DEFAULT_TIME_S = 3600

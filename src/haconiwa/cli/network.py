@@ -48,14 +48,19 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
         what = "takes no BRIDGE" if arguments.bridge else "which BRIDGE is meant?"
         raise ConfigError(Problem(f"network {arguments.action}: {what}", hint="haconiwa network --help"))
     require_root("network")
-    with Store() as store:
+    with Store() as store:  # every container with a network waits meanwhile: nothing is printed here
         leases.recover(store)
         if arguments.action == "ls":
-            _list(store, output, as_json=arguments.json)
+            lines = _listed(store, as_json=arguments.json)
         elif arguments.action == "inspect":
-            output.result(json.dumps(_described(_found(store, arguments.bridge), store.leases()), indent=2))
+            lines = [json.dumps(_described(_found(store, arguments.bridge), store.leases()), indent=2)]
         else:
-            _remove(store, _found(store, arguments.bridge), output)
+            _remove(store, _found(store, arguments.bridge))
+            lines = []
+    for line in lines:
+        output.result(line)
+    if arguments.action == "rm":
+        output.say(f"Removed the bridge {arguments.bridge}")
     return 0
 
 
@@ -66,17 +71,15 @@ def _found(store: Store, name: str) -> Bridge:
     return bridge
 
 
-def _list(store: Store, output: Output, *, as_json: bool) -> None:
+def _listed(store: Store, *, as_json: bool) -> list[str]:
     known, held = store.bridges(), store.leases()
     if as_json:
-        output.result(json.dumps([_described(bridge, held) for bridge in known], indent=2))
-        return
+        return [json.dumps([_described(bridge, held) for bridge in known], indent=2)]
     rows = [row for bridge in known for row in _rows(bridge, [lease for lease in held if lease.uses(bridge.name)])]
     foreign = {i.bridge for lease in held for i in lease.interfaces} - {bridge.name for bridge in known}
     for name in sorted(foreign):
         rows += _container_rows((name or "-", "-", "-", "-"), [lease for lease in held if lease.uses(name)], name)
-    for line in table([_HEAD, *rows]):
-        output.result(line)
+    return table([_HEAD, *rows])
 
 
 def _rows(bridge: Bridge, users: list[Lease]) -> list[tuple[str, ...]]:
@@ -103,7 +106,7 @@ def _described(bridge: Bridge, held: list[Lease]) -> dict[str, object]:
     return {**to_plain(bridge), "containers": [to_plain(lease) for lease in held if lease.uses(bridge.name)]}
 
 
-def _remove(store: Store, bridge: Bridge, output: Output) -> None:
+def _remove(store: Store, bridge: Bridge) -> None:
     users = [lease.name for lease in store.leases() if lease.uses(bridge.name)]
     if users:
         raise ContainerError(
@@ -112,4 +115,3 @@ def _remove(store: Store, bridge: Bridge, output: Output) -> None:
             hint=f"haconiwa stop {users[0]} first",
         )
     bridges.remove_bridge(store, bridge)
-    output.say(f"Removed the bridge {bridge.name}")

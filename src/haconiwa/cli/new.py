@@ -10,7 +10,7 @@ from haconiwa.cli.haco_template import global_text, haco_text
 from haconiwa.dsl.load import load_defaults
 from haconiwa.errors import ConfigError, HostError, Problem, describe_errno, printable
 from haconiwa.host.paths import global_config, lib_dir
-from haconiwa.host.programs import find_program
+from haconiwa.host.tools import find_program
 from haconiwa.spec.names import STRATEGIES, STRATEGY_ALIASES
 from haconiwa.spec.values import Refused, container_name
 
@@ -96,8 +96,11 @@ def _make_bridge(arguments: SimpleNamespace, output: Output) -> None:
     defaults = load_defaults()
     name = _checked("--bridge-name", interface_name, arguments.bridge_name or defaults.bridge_name)
     address = _checked("--bridge-ip", prefixed, arguments.bridge_ip or defaults.bridge_ip)
+    notices: list[str] = []  # said later: every container with a network waits for the store
     with Store() as store:
-        bridge = ensure_bridge(store, name, address, ipv6=True, on_demand=False, notice=output.say)
+        bridge = ensure_bridge(store, name, address, ipv6=True, on_demand=False, notice=notices.append)
+    for notice in notices:
+        output.say(notice)
     if not bridge.ours:
         raise HostError(f'cannot make the bridge "{name}"', why="there is an interface of that name that is not ours")
     output.say(f"bridge  {name} {' '.join(filter(None, (bridge.address, bridge.address6)))}")

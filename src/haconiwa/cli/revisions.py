@@ -13,7 +13,8 @@ from haconiwa import __version__
 from haconiwa.errors import HostError
 from haconiwa.host.cgroups import cgroup_layout, hierarchies
 from haconiwa.host.probes import SYSTEM_CALLS, exists, read_text
-from haconiwa.host.programs import find_program, program_environment
+from haconiwa.host.programs import program_environment
+from haconiwa.host.tools import find_program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

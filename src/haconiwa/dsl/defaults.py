@@ -9,7 +9,7 @@ from haconiwa.dsl.node import Node, Setting
 from haconiwa.dsl.paths import host_path
 from haconiwa.dsl.place import here
 from haconiwa.errors import ConfigError, Problem
-from haconiwa.spec.model import Defaults
+from haconiwa.spec.model import DEFAULT_BRIDGE, DEFAULT_BRIDGE_IP, Defaults
 from haconiwa.spec.values import ID_MAX, boolean, items, number
 
 TYPE_CHECKING = False
@@ -54,10 +54,10 @@ class Configuration(Node):
     roots: Setting[StrPath, str | None] = Setting(host_path, None)
     """Host folder below which `haconiwa new` places root file systems."""
 
-    bridge_name: Setting[str, str] = Setting(_bridge_name, "haconiwa0")
+    bridge_name: Setting[str, str] = Setting(_bridge_name, DEFAULT_BRIDGE)
     """The bridge that containers are connected to unless they name one."""
 
-    bridge_ip: Setting[str, str] = Setting(_bridge_ip, "10.0.0.1/24")
+    bridge_ip: Setting[str, str] = Setting(_bridge_ip, DEFAULT_BRIDGE_IP)
     """Its address with the length of its network."""
 
     trusted_uids: Setting[Sequence[int], tuple[int, ...]] = Setting(_uids, ())

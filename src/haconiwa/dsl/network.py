@@ -18,13 +18,8 @@ from haconiwa.dsl.network_values import (
     search_domains,
 )
 from haconiwa.dsl.node import Recording, Section, Setting
-from haconiwa.spec.network import (
-    DEFAULT_BRIDGE,
-    NETWORK_MODES,
-    PROTOCOLS,
-    InterfaceSpec,
-    PublishSpec,
-)
+from haconiwa.spec.model import DEFAULT_BRIDGE
+from haconiwa.spec.network import NETWORK_MODES, PROTOCOLS, InterfaceSpec, PublishSpec
 from haconiwa.spec.values import Refused, between, boolean, container_name, host_name, one_of
 
 TYPE_CHECKING = False

@@ -30,6 +30,24 @@ def write_beside(path: str, text: str) -> None:
     os.rename(temporary, path)
 
 
+def memory_file(content: bytes) -> int:
+    """A descriptor that reads as `content`, with no file and no writer that could block.
+
+    Raises:
+        OSError: There is no memory or no descriptor left.
+    """
+    fd = os.memfd_create("haconiwa", os.MFD_CLOEXEC)
+    try:
+        view = memoryview(content)
+        while view:
+            view = view[os.write(fd, view) :]
+        os.lseek(fd, 0, os.SEEK_SET)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
 def close_all_but(kept: set[int]) -> None:
     """Close every descriptor but some."""
     first = 0

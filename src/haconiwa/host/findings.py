@@ -9,7 +9,7 @@ from haconiwa.errors import HostError, describe_errno
 from haconiwa.host.cgroups import cgroup_layout, hierarchies
 from haconiwa.host.finding import Finding
 from haconiwa.host.probes import NO_FD, SYSTEM_CALLS, attempt, exists, read_text
-from haconiwa.host.programs import find_program
+from haconiwa.host.tools import find_program
 from haconiwa.host.user_findings import look_as_user
 from haconiwa.kernel import syscalls
 from haconiwa.kernel.bpf import BPF_PROG_TYPE, bpf_prog_load

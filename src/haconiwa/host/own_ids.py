@@ -10,7 +10,7 @@ import os
 from haconiwa.errors import HostError
 from haconiwa.host.paths import subid_file
 from haconiwa.host.subids import line_to_add, own_names, shown_owner, subid_ranges
-from haconiwa.host.tools import find_tool
+from haconiwa.host.tools import find_program
 from haconiwa.spec.model import IdMapping
 from haconiwa.spec.values import ID_MAX
 
@@ -62,7 +62,7 @@ def require_own(kind: str, mappings: tuple[IdMapping, ...], where: Where | None)
     for mapping in mappings:
         if (mapping.host_id, mapping.size) != (own_id(kind), 1) and not _covered(mapping, ranges):
             raise _not_own(kind, mapping, ranges, where)
-    find_tool(f"new{kind}map")
+    find_program(f"new{kind}map")
 
 
 def _covered(mapping: IdMapping, ranges: list[tuple[int, int]]) -> bool:

@@ -10,49 +10,18 @@ import shlex
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
-from haconiwa.errors import BuildError, HostError, describe_errno
+from haconiwa.errors import BuildError, describe_errno
+from haconiwa.host.descriptors import memory_file
 from haconiwa.host.helper import run_helper
+from haconiwa.host.tools import SAFE_PATH
 from haconiwa.kernel.files import CLOSE_RANGE, close_range
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-SAFE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""Where programs are looked up, and the PATH that they get; the caller's own PATH is not trusted."""
-
-_PACKAGES = {
-    "busybox": "busybox-static",
-    "lxc-create": "lxc",
-    "xz": "xz-utils",
-    "ip": "iproute2",
-    "nft": "nftables",
-    "tc": "iproute2",
-    "mksquashfs": "squashfs-tools",
-    "newuidmap": "uidmap",
-    "newgidmap": "uidmap",
-    "apparmor_parser": "apparmor",
-}
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
 _LAST_LINES = 20
-
-
-def find_program(name: str, search_path: str = SAFE_PATH) -> str:
-    """The absolute path of a program.
-
-    Args:
-        name: Its name.
-        search_path: Folders, separated by colons.
-
-    Raises:
-        HostError: It is not installed; the hint names Debian's package.
-    """
-    for directory in search_path.split(":"):
-        path = f"{directory}/{name}"
-        if os.path.isfile(path) and os.access(path, os.X_OK):
-            return path
-    package = _PACKAGES.get(name, name)
-    raise HostError(f'the program "{name}" is missing', hint=f"install it, on Debian: apt-get install {package}")
 
 
 def program_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -106,7 +75,7 @@ def run_program(
     """
     environment = program_environment(environ)
     hint = "" if stdin else f"to run it by hand: {replay_line(argv, cwd)}"
-    stdin_fd = _memory_file(stdin)
+    stdin_fd = memory_file(stdin)
     try:
         run_checked(
             lambda: execute_program(argv, environment, cwd),
@@ -174,13 +143,3 @@ def replay_line(argv: Sequence[str], cwd: str = "/") -> str:
     variables = [f"{key}={value}" for key, value in _fixed_environment().items()]
     command = shlex.join(["env", "-i", *variables, *argv])
     return command if cwd == "/" else f"cd {shlex.quote(cwd)} && {command}"
-
-
-def _memory_file(content: bytes) -> int:
-    """A file that has no name and starts at its beginning for whoever reads it."""
-    fd = os.memfd_create("haconiwa-stdin", os.MFD_CLOEXEC)
-    view = memoryview(content)
-    while view:
-        view = view[os.write(fd, view) :]
-    os.lseek(fd, 0, os.SEEK_SET)
-    return fd

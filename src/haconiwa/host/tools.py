@@ -1,4 +1,4 @@
-"""Small programs of the host's that a start waits for: ip, nft, tc, newuidmap. Each is fed with all it has to do.
+"""Where programs are found, and those that a start waits for: ip, nft, tc, newuidmap, fed with all they have to do.
 
 `host.programs` is for what takes long and whose output is shown; it would cost a start several milliseconds to load.
 """
@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import os
+import select
 
 from haconiwa.errors import HostError
+from haconiwa.host.descriptors import memory_file
 from haconiwa.kernel import signals as signal
 from haconiwa.kernel.namespaces import CLONE, setns
 
@@ -18,14 +20,33 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-_FOLDERS = ("/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin")
-_PACKAGES = {"ip": "iproute2", "tc": "iproute2", "nft": "nftables", "newuidmap": "uidmap", "newgidmap": "uidmap"}
-_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
+SAFE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where programs are looked up, and the PATH that they get; the caller's own PATH is not trusted."""
+
+_PACKAGES = {
+    "busybox": "busybox-static",
+    "lxc-create": "lxc",
+    "xz": "xz-utils",
+    "ip": "iproute2",
+    "tc": "iproute2",
+    "nft": "nftables",
+    "mksquashfs": "squashfs-tools",
+    "newuidmap": "uidmap",
+    "newgidmap": "uidmap",
+    "apparmor_parser": "apparmor",
+}
+_ENVIRONMENT = {"PATH": SAFE_PATH, "LC_ALL": "C"}
 _OUTPUT_MAX = 1 << 20
+_ENDS_WITHIN_S = 30.0
+_KILLED_WITHIN_S = 5.0
 
 
 class ToolFailed(HostError):
     """A program said no. Its words are in `why`."""
+
+
+class ToolHung(ToolFailed):
+    """A program did not end in time and was killed."""
 
 
 class Tool:
@@ -48,13 +69,12 @@ class Tool:
         if text is None:
             stdin_fd, self._feed_fd = os.pipe()
         else:
-            stdin_fd = os.memfd_create("stdin", os.MFD_CLOEXEC)
-            _write(stdin_fd, text)
-            os.lseek(stdin_fd, 0, os.SEEK_SET)
-        self._output_fd = os.memfd_create("output", os.MFD_CLOEXEC)
+            stdin_fd = memory_file(text.encode())
+        self._output_fd = -1
         try:
+            self._output_fd = os.memfd_create("output", os.MFD_CLOEXEC)
             self._pid = os.posix_spawn(
-                find_tool(name),
+                find_program(name),
                 (name, *arguments),
                 _ENVIRONMENT,
                 file_actions=[(os.POSIX_SPAWN_DUP2, stdin_fd, 0)]
@@ -63,7 +83,8 @@ class Tool:
                 setsigdef=signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP},
             )
         except BaseException:
-            os.close(self._output_fd)
+            if self._output_fd >= 0:
+                os.close(self._output_fd)
             self._end_input()
             raise
         finally:
@@ -76,7 +97,9 @@ class Tool:
             OSError: It has ended.
         """
         try:
-            _write(self._feed_fd, text)
+            data = text.encode()
+            while data:
+                data = data[os.write(self._feed_fd, data) :]
         finally:
             self._end_input()
 
@@ -85,30 +108,59 @@ class Tool:
             os.close(self._feed_fd)
             self._feed_fd = -1
 
-    def finish(self) -> str:
-        """Wait for its end.
+    def finish(self, timeout_s: float = _ENDS_WITHIN_S) -> str:
+        """Wait for its end. Whatever comes of that, the program is gone afterwards.
+
+        Args:
+            timeout_s: After which it is killed.
 
         Returns:
             What it printed.
 
         Raises:
-            ToolFailed: It did not end well.
+            ToolFailed: It did not end well, or not in time.
         """
         self._end_input()
         try:
-            _, status = os.waitpid(self._pid, 0)
+            status = self._wait(timeout_s)
             output = os.pread(self._output_fd, _OUTPUT_MAX, 0).decode("utf-8", "backslashreplace")
         finally:
             os.close(self._output_fd)
+        if status is None:
+            raise ToolHung(f"cannot {self._what}", why=f"{self._name} still ran after {timeout_s:g} s")
         if status:
             raise ToolFailed(f"cannot {self._what}", why=_first_line(output, self._name))
         return output
 
+    def _wait(self, timeout_s: float) -> int | None:
+        """Its wait status; None when it was killed for not ending."""
+        pidfd = -1
+        ended = False
+        try:
+            pidfd = os.pidfd_open(self._pid)
+            ended = _ends_within(pidfd, timeout_s)
+        finally:
+            if not ended:
+                _kill(self._pid, pidfd)
+            if pidfd >= 0:
+                os.close(pidfd)
+        return os.waitpid(self._pid, 0)[1] if ended else None
 
-def _write(fd: int, text: str) -> None:
-    data = text.encode()
-    while data:
-        data = data[os.write(fd, data) :]
+
+def _ends_within(pidfd: int, timeout_s: float) -> bool:
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(timeout_s * 1000))
+
+
+def _kill(pid: int, pidfd: int) -> None:
+    """Kill a child and reap it; for one that hangs in the kernel there is nothing more to do than to leave it."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except PermissionError:
+        pass  # a set-user-ID program that has become root altogether
+    gone = pidfd < 0 or _ends_within(pidfd, _KILLED_WITHIN_S)
+    os.waitpid(pid, 0 if gone else os.WNOHANG)
 
 
 def run_tool(what: str, name: str, *arguments: str, text: str = "") -> str:
@@ -122,15 +174,20 @@ def _first_line(output: str, name: str) -> str:
     return lines[0].removeprefix("RTNETLINK answers: ").removeprefix("Error: ") if lines else f"{name} failed"
 
 
-def find_tool(name: str) -> str:
-    """The path of a program.
+def find_program(name: str, search_path: str = SAFE_PATH) -> str:
+    """The absolute path of a program.
+
+    Args:
+        name: Its name.
+        search_path: Folders, separated by colons.
 
     Raises:
         HostError: It is not installed; the hint names Debian's package.
     """
-    for folder in _FOLDERS:
-        if os.access(f"{folder}/{name}", os.X_OK):
-            return f"{folder}/{name}"
+    for folder in search_path.split(":"):
+        path = f"{folder}/{name}"
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
     package = _PACKAGES.get(name, name)
     raise HostError(f'the program "{name}" is missing', hint=f"install it, on Debian: apt-get install {package}")
 

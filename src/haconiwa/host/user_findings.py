@@ -9,7 +9,7 @@ from haconiwa.errors import HostError
 from haconiwa.host.cgroups import hierarchies, writable
 from haconiwa.host.finding import Finding
 from haconiwa.host.paths import run_dir
-from haconiwa.host.tools import find_tool
+from haconiwa.host.tools import find_program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def look_as_user() -> Iterator[Finding]:
 def _map_program(name: str) -> Finding:
     """Whether a program has the right it needs: as set-user-ID program of root, or by a capability of its file."""
     try:
-        path = find_tool(name)
+        path = find_program(name)
     except HostError as error:
         return Finding(group=_GROUP, name=f"ids by {name}", ok=False, detail=_RANGES, change=error.hint)
     status = os.stat(path)

@@ -49,6 +49,9 @@ _KINDS = {
     _errno.ENOTDIR: _kind(NotADirectoryError),
     _errno.EPERM: _kind(PermissionError),
     _errno.EACCES: _kind(PermissionError),
+    _errno.EINTR: _kind(InterruptedError),
+    _errno.ESRCH: _kind(ProcessLookupError),
+    _errno.EAGAIN: _kind(BlockingIOError),
 }
 
 

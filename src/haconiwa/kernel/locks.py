@@ -5,11 +5,14 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import select
 import struct
+import time
 
 # struct flock of the 64-bit architectures: l_type, l_whence, l_start, l_len, l_pid
 _FLOCK = struct.Struct("hhqqi4x")
 _WHOLE_FILE = (os.SEEK_SET, 0, 0, 0)
+_PAUSE_MS = 10
 
 
 def try_lock(fd: int) -> bool:
@@ -42,15 +45,22 @@ def is_locked(fd: int) -> bool:
     return held != fcntl.F_UNLCK
 
 
-def lock(fd: int) -> None:
-    """Take the write lock of an open file description, waiting for whoever has it.
+def lock_until(fd: int, deadline: float) -> bool:
+    """Take the write lock of an open file description, waiting for whoever has it, but not for ever.
 
-    Raises:
-        OSError: EDEADLK, ENOLCK.
+    Args:
+        fd: As for `try_lock`.
+        deadline: On the clock of ``time.monotonic()``.
 
-    See: F_OFD_SETLKW(2const)
+    Returns:
+        False when another open file description has it still.
     """
-    fcntl.fcntl(fd, fcntl.F_OFD_SETLKW, _FLOCK.pack(fcntl.F_WRLCK, *_WHOLE_FILE))
+    pause = select.poll()
+    while not try_lock(fd):
+        if time.monotonic() >= deadline:
+            return False
+        pause.poll(_PAUSE_MS)
+    return True
 
 
 def path_is_locked(path: str) -> bool:

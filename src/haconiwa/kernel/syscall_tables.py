@@ -235,8 +235,3 @@ ABIS = {
 
 MACHINES = {"x86_64": ("x86_64", "x32", "i386"), "aarch64": ("aarch64", "arm")}
 """The ABIs of each machine, by what uname(2) calls it, its own one first."""
-
-
-def known_names(machine: str) -> set[str]:
-    """The names of all calls of a machine."""
-    return {name for abi in MACHINES[machine] for name in ABIS[abi].numbers()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from haconiwa.host.cgroups import hierarchies
+from haconiwa.host.descriptors import memory_file
 from haconiwa.isolation.step import Site
 from haconiwa.lifecycle.container import Container
 from haconiwa.lifecycle.plan import plan_start
@@ -41,19 +42,10 @@ def run_once(
         BaseException: Whatever passes through, KeyboardInterrupt above all, kills everything inside first.
     """
     site = Site(spec)
-    stdin_fd = _memory_file(stdin)
+    stdin_fd = memory_file(stdin)
     site.stdio_fds = (stdin_fd, output_fd, output_fd)
     program = CallFunction(function) if function else None
     try:
         return run_to_end(Container(spec, plan_start(spec, hierarchies(), program=program), site))
     finally:
         os.close(stdin_fd)
-
-
-def _memory_file(content: bytes) -> int:
-    """A descriptor that reads as `content`, with no file and no writer that could block."""
-    fd = os.memfd_create("stdin", os.MFD_CLOEXEC)
-    while content:
-        content = content[os.write(fd, content) :]
-    os.lseek(fd, 0, os.SEEK_SET)
-    return fd

@@ -37,6 +37,10 @@ RELOADABLE = ("cgroup", "resource")
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+DEFAULT_BRIDGE = "haconiwa0"
+DEFAULT_BRIDGE_IP = "10.0.0.1/24"
+"""The bridge that containers with a network are connected to, and that `haconiwa new -N` makes."""
+
 DEFAULT_CAPABILITIES = (
     "audit_read", "chown", "dac_override", "fowner", "fsetid", "net_bind_service", "net_raw",
     "setgid", "setfcap", "setpcap", "setuid",
@@ -302,8 +306,8 @@ class Defaults(Record):
     wait_interval: int = 50
     strategy: str | None = None
     roots: str | None = None
-    bridge_name: str = "haconiwa0"
-    bridge_ip: str = "10.0.0.1/24"
+    bridge_name: str = DEFAULT_BRIDGE
+    bridge_ip: str = DEFAULT_BRIDGE_IP
     trusted_uids: tuple[int, ...] = ()
     syslog: bool = True
 

@@ -18,10 +18,6 @@ NETWORK_MODES = ("bridge", "none", "host")
 
 PROTOCOLS = ("tcp", "udp")
 
-DEFAULT_BRIDGE = "haconiwa0"
-DEFAULT_BRIDGE_IP = "10.0.0.1/24"
-"""The bridge that `haconiwa new -N` makes."""
-
 PORT_MAX = 65535
 
 

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 DEFAULT_ACTIONS = ("kill", "errno", "trap", "trace", "log", "allow")
 """What a filter can do with the calls that no rule names."""
 
-ACTIONS = (*DEFAULT_ACTIONS, "notify")
-"""What a rule can do."""
-
 PROFILES = ("default", "unconfined")
 """The values of ``seccomp.profile`` that are not the path of a file."""
 

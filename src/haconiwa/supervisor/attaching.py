@@ -10,6 +10,7 @@ import select
 import time
 
 from haconiwa.errors import EXIT_FAILURE, HaconiwaError
+from haconiwa.host.descriptors import memory_file
 from haconiwa.host.loop import wait_ms
 from haconiwa.isolation.step import Site
 from haconiwa.kernel import signals as signal
@@ -82,10 +83,7 @@ def attach(state: State, argv: Sequence[str], stdin: bytes, timeout_s: float | N
         TimeoutError: It took too long.
         OverflowError: It printed more than 16 MiB.
     """
-    memory_fd = os.memfd_create("stdin", os.MFD_CLOEXEC)
-    while stdin:
-        stdin = stdin[os.write(memory_fd, stdin) :]
-    os.lseek(memory_fd, 0, os.SEEK_SET)
+    memory_fd = memory_file(stdin)
     pipes = [os.pipe(), os.pipe()]
     for read_fd, _write_fd in pipes:
         os.set_blocking(read_fd, False)  # the command may read what it has written itself

@@ -71,13 +71,13 @@ class Work:
         self._order = Order(members)
         self._failed: list[Member] = []
         self._stopping = False
+        self._loop = Loop()
         self._service: Service | None = None
         if "NOTIFY_SOCKET" in os.environ:
             from haconiwa.supervisor.service import Service
 
-            self._service = Service(members)
+            self._service = Service(members, self._loop)
         self._answer = answer
-        self._loop = Loop()
         unheeded = HANDLED_SIGNALS if spec.daemonize else USER_SIGNALS
         self._signals = Signals((*STOP_SIGNALS, *unheeded, signal.SIGWINCH), stop_signals(daemon=spec.daemonize))
         self._relay: Relay | None = None

@@ -7,8 +7,8 @@ import os
 
 from haconiwa.errors import unexpected
 from haconiwa.host.loop import READABLE, WRITABLE
+from haconiwa.host.tools import in_network_namespace, open_network_namespace
 from haconiwa.isolation.confined import open_inside
-from haconiwa.kernel.namespaces import CLONE, setns
 from haconiwa.supervisor.errand import Errand
 
 TYPE_CHECKING = False
@@ -130,7 +130,7 @@ class HttpProbe(Probe):
         authority, _, path = url.removeprefix("http://").partition("/")
         host, port = _split_authority(authority)
         self._loop = loop
-        self._net = f"/proc/{pid}/ns/net"
+        self._pid = pid
         self._addresses = ("127.0.0.1", "::1") if host == "localhost" else (host,)
         self._port = port
         self._request = f"GET /{path} HTTP/1.0\r\nHost: {authority}\r\nConnection: close\r\n\r\n".encode("ascii")
@@ -155,7 +155,7 @@ class HttpProbe(Probe):
         while self._left:
             address = self._left.pop(0)
             try:
-                self._socket = socket_in(self._net, address)
+                self._socket = socket_in(self._pid, address)
                 if self._socket.connect_ex((address, self._port)) in (0, errno.EINPROGRESS):
                     self._answer = b""
                     self._loop.watch(self._socket.fileno(), lambda _events: self._connected(), WRITABLE)
@@ -208,13 +208,13 @@ def _split_authority(authority: str) -> tuple[str, int]:
     return host, int(port or 80)
 
 
-def socket_in(net: str, address: str) -> socket:
-    """A TCP socket that does not block and belongs to another network namespace.
+def socket_in(pid: int, address: str) -> socket:
+    """A TCP socket that does not block and belongs to the network namespace of a process.
 
     The calling thread visits it for the moment in which the socket is made. Runs in: supervisor.
 
     Args:
-        net: Path of the namespace.
+        pid: Of the process.
         address: IPv4 or IPv6; decides the family.
 
     Raises:
@@ -223,14 +223,8 @@ def socket_in(net: str, address: str) -> socket:
     from _socket import AF_INET, AF_INET6, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, socket
 
     family = AF_INET6 if ":" in address else AF_INET
-    flags = os.O_RDONLY | os.O_CLOEXEC
-    home_fd, there_fd = os.open("/proc/self/ns/net", flags), os.open(net, flags)
+    there_fd = open_network_namespace(pid)
     try:
-        setns(there_fd, CLONE.NEWNET)
-        try:
-            return socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
-        finally:
-            setns(home_fd, CLONE.NEWNET)
+        return in_network_namespace(there_fd, lambda: socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC))
     finally:
-        os.close(home_fd)
         os.close(there_fd)

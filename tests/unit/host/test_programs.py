@@ -6,34 +6,15 @@ import subprocess
 
 import pytest
 
-from haconiwa.errors import BuildError, HostError
-from haconiwa.host.programs import SAFE_PATH, find_program, program_environment, replay_line, run_program
+from haconiwa.errors import BuildError
+from haconiwa.host.programs import program_environment, replay_line, run_program
+from haconiwa.host.tools import SAFE_PATH, find_program
 
 
 def run(script: str, **options: object) -> list[str]:
     lines: list[str] = []
     run_program([find_program("sh"), "-c", script], lines.append, **options)  # type: ignore[arg-type]
     return lines
-
-
-def test_a_program_is_found_without_the_callers_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "/nowhere")
-    assert os.path.isabs(find_program("tar"))
-
-
-def test_a_missing_program_is_named_with_its_package() -> None:
-    with pytest.raises(HostError) as raised:
-        find_program("no-such-program")
-    assert raised.value.lines() == [
-        'error: the program "no-such-program" is missing',
-        "  hint: install it, on Debian: apt-get install no-such-program",
-    ]
-
-
-def test_the_package_is_not_always_called_like_the_program() -> None:
-    with pytest.raises(HostError) as raised:
-        find_program("lxc-create", "/nowhere")
-    assert raised.value.hint.endswith("apt-get install lxc")
 
 
 def test_the_environment_is_fixed_but_for_proxies(monkeypatch: pytest.MonkeyPatch) -> None:

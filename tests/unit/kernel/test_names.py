@@ -82,6 +82,9 @@ def test_the_error_has_errno_and_call_and_is_an_oserror() -> None:
         (errno.ENOTDIR, NotADirectoryError),
         (errno.EPERM, PermissionError),
         (errno.EACCES, PermissionError),
+        (errno.EINTR, InterruptedError),
+        (errno.ESRCH, ProcessLookupError),
+        (errno.EAGAIN, BlockingIOError),
     ],
 )
 def test_the_usual_numbers_make_the_usual_exceptions(number: int, builtin: type[OSError]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from haconiwa.build.job import Job
 from haconiwa.host.apt import host_keyring, host_mirror
-from haconiwa.host.programs import find_program, run_program
+from haconiwa.host.programs import run_program
+from haconiwa.host.tools import find_program
 
 LABEL = "debootstrap"
 

@@ -7,7 +7,8 @@ of a template is installed, and submodules are fetched only when that is asked f
 from __future__ import annotations
 
 from haconiwa.build.job import Job
-from haconiwa.host.programs import find_program, run_program
+from haconiwa.host.programs import run_program
+from haconiwa.host.tools import find_program
 from haconiwa.spec.git import PROTOCOLS, git_options, git_url
 from haconiwa.spec.values import Refused
 

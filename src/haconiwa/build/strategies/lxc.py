@@ -6,7 +6,8 @@ import os
 
 from haconiwa.build.job import Job
 from haconiwa.errors import HostError
-from haconiwa.host.programs import find_program, run_program
+from haconiwa.host.programs import run_program
+from haconiwa.host.tools import find_program
 
 LABEL = "lxc-create"
 

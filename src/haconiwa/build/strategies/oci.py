@@ -12,8 +12,9 @@ from haconiwa.build.job import Job
 from haconiwa.build.strategies.tarball import archive_of, unpack_measured
 from haconiwa.build.unfinished import unfinished
 from haconiwa.host.paths import cache_dir
-from haconiwa.host.programs import find_program, run_program
+from haconiwa.host.programs import run_program
 from haconiwa.host.sizes import show_size
+from haconiwa.host.tools import find_program
 from haconiwa.spec.image import ImageSpec
 from haconiwa.spec.record import replace
 

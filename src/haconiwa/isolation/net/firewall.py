@@ -8,7 +8,7 @@ See: nft(8).
 from __future__ import annotations
 
 from haconiwa.errors import HostError
-from haconiwa.host.tools import Tool, ToolFailed, run_tool
+from haconiwa.host.tools import Tool, ToolFailed, ToolHung, run_tool
 from haconiwa.isolation.net.store import Store
 from haconiwa.kernel.netfilter import has_element
 from haconiwa.spec.addresses import format_network, parse_network
@@ -194,6 +194,8 @@ def remove_elements(elements: Iterable[tuple[str, str]]) -> None:
         return
     try:
         run_tool("remove rules of nftables", "nft", "-f", "-", text=delete_text(elements))
+    except ToolHung:
+        pass  # it would not do better with each of them
     except ToolFailed:
         for element in elements if len(elements) > 1 else ():
             remove_elements((element,))

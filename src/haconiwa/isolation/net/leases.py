@@ -247,9 +247,11 @@ def release(reservation: Reservation) -> None:
     What the kernel makes us wait for (20 ms and more for a rule, a link or a bridge) is done by a process that outlives
     the caller; should it die, the next start or `haconiwa network` does it.
     """
-    if reservation.connecting is not None:
-        reservation.connecting.abandon()
-    os.close(reservation.fd)
+    try:
+        if reservation.connecting is not None:
+            reservation.connecting.abandon()
+    finally:
+        os.close(reservation.fd)
     lease = reservation.lease
     if lease.namespace and not lease.cleanup:
         return  # it keeps its links, and the lease with them

@@ -38,6 +38,8 @@ _LARGEST = 1 << 16
 _ANSWERED_WITHIN_S = 2.0
 _TCP_WITHIN_S = 10.0
 _MOST_AT_ONCE = 128
+_MOST_STREAMS = 32
+_ACCEPTS_AGAIN_AFTER_S = 1.0
 _BACKLOG = 16
 
 
@@ -98,8 +100,9 @@ class Resolver:
         self._is_allowed = is_allowed
         self._let_in = let_in
         self._at_work: list[Exchange] = []
+        self._streams: set[Stream] = set()
         loop.watch(listeners.udp.fileno(), lambda _events: self._take_udp())
-        loop.watch(listeners.tcp.fileno(), lambda _events: self._take_tcp())
+        self._watch_tcp()
 
     def _take_udp(self) -> None:
         while True:
@@ -118,14 +121,29 @@ class Resolver:
 
         return send
 
+    def _watch_tcp(self) -> None:
+        self.loop.watch(self._listeners.tcp.fileno(), lambda _events: self._take_tcp())
+
     def _take_tcp(self) -> None:
         try:
             fd, _address = self._listeners.tcp._accept()  # type: ignore[attr-defined]  # of _socket, without socket
+        except (BlockingIOError, ConnectionAbortedError):
+            return
         except OSError:
+            # Without a descriptor to spare the client stays where it is, and the listener readable.
+            self.loop.unwatch(self._listeners.tcp.fileno())
+            self.loop.call_after(_ACCEPTS_AGAIN_AFTER_S, self._watch_tcp)
             return
         connection = socket(AF_INET, SOCK_STREAM, 0, fd)
+        if len(self._streams) >= _MOST_STREAMS:
+            connection.close()
+            return
         connection.setblocking(False)
-        Stream(self, connection)
+        self._streams.add(Stream(self, connection))
+
+    def closed(self, stream: Stream) -> None:
+        """A client over TCP has gone."""
+        self._streams.discard(stream)
 
     def ask(self, query: bytes, kind: int, answer: Callable[[bytes], None]) -> None:
         """Have a query answered, unless it is none."""
@@ -140,7 +158,9 @@ class Resolver:
             return
         if len(self._at_work) >= _MOST_AT_ONCE:
             self._at_work[0].give_up()
-        self._at_work.append(Exchange(self, query, question, kind, answer))
+        exchange = Exchange(self, query, question, kind, answer)
+        self._at_work.append(exchange)
+        exchange.ask_next()  # which may be its end already
 
     def done(self, exchange: Exchange, message: bytes | None, answer: Callable[[bytes], None]) -> None:
         """An exchange has ended, with a message of a server's or without."""
@@ -173,20 +193,20 @@ class Exchange:
         self._socket: socket | None = None
         self._received = b""
         self._timer: Timer | None = None
-        self._ask_next()
 
-    def _ask_next(self) -> None:
+    def ask_next(self) -> None:
+        """Ask the next server; when there is none, that was it."""
         self._leave()
         if not self._servers:
             self._resolver.done(self, None, self._answer)
             return
         server = self._servers.pop(0)
         seconds = _ANSWERED_WITHIN_S if self._kind == SOCK_DGRAM else _TCP_WITHIN_S
-        self._timer = self._resolver.loop.call_after(seconds, self._ask_next)
+        self._timer = self._resolver.loop.call_after(seconds, self.ask_next)
         try:
             made = socket(AF_INET6 if ":" in server else AF_INET, self._kind | SOCK_NONBLOCK | SOCK_CLOEXEC)
         except OSError:
-            self._ask_next()
+            self.ask_next()
             return
         self._socket = made
         try:
@@ -194,7 +214,7 @@ class Exchange:
         except BlockingIOError:
             pass
         except OSError:
-            self._ask_next()
+            self.ask_next()
             return
         self._resolver.loop.watch(made.fileno(), lambda _events: self._send(), WRITABLE)
 
@@ -206,7 +226,7 @@ class Exchange:
         try:
             self._socket.send(message)  # a query always fits into the empty buffer
         except OSError:
-            self._ask_next()
+            self.ask_next()
             return
         self._resolver.loop.watch(self._socket.fileno(), lambda _events: self._receive(), READABLE)
 
@@ -217,12 +237,12 @@ class Exchange:
         except BlockingIOError:
             return
         except OSError:
-            self._ask_next()
+            self.ask_next()
             return
         if self._kind == SOCK_DGRAM:
             self._take(data)
         elif not data:
-            self._ask_next()
+            self.ask_next()
         else:
             self._received += data
             length = int.from_bytes(self._received[:2], "big")
@@ -245,7 +265,7 @@ class Exchange:
     def give_up(self) -> None:
         """Answer that no server could be asked."""
         self._servers.clear()
-        self._ask_next()
+        self.ask_next()
 
     def _leave(self) -> None:
         if self._timer:
@@ -295,6 +315,7 @@ class Stream:
 
     def _close(self) -> None:
         self._timer.cancel()
+        self._resolver.closed(self)
         if self._connection.fileno() >= 0:
             self._resolver.loop.unwatch(self._connection.fileno())
             self._connection.close()

@@ -10,7 +10,7 @@ import errno
 import os
 
 from haconiwa.errors import HostError
-from haconiwa.host.tools import find_tool, open_network_namespace
+from haconiwa.host.tools import find_program, open_network_namespace
 from haconiwa.isolation.net import etc, leases, links, netns
 from haconiwa.isolation.step import CHILD, PARENT, SUPERVISOR, Site, Step
 from haconiwa.spec.network import Network
@@ -47,9 +47,9 @@ class HoldNetwork(Step):
         _tell(site, Network(mode=self.network.mode, interfaces=interfaces))
 
     def undo(self, site: Site) -> None:
-        if site.network is not None:
-            leases.release(site.network)
-            site.network = None
+        reservation, site.network = site.network, None  # first: an undo that failed is called again
+        if reservation is not None:
+            leases.release(reservation)
 
 
 class ReserveNetwork(HoldNetwork):
@@ -67,9 +67,12 @@ class ReserveNetwork(HoldNetwork):
 
     def execute(self, site: Site) -> None:
         for program in _programs(self.network):
-            find_tool(program)
-        reservation = leases.reserve(site.spec, self.network, _notice(site))
+            find_program(program)
+        notices: list[str] = []  # said later: every container with a network waits for the store
+        reservation = leases.reserve(site.spec, self.network, notices.append)
         site.network = reservation
+        for notice in notices:
+            _say(site, notice)
         _tell(site, Network(mode=self.network.mode, interfaces=reservation.lease.interfaces))
 
 
@@ -215,6 +218,7 @@ def _tell(site: Site, network: Network) -> None:
         site.base.network = network  # type: ignore[attr-defined]
 
 
-def _notice(site: Site) -> Callable[[str], None]:
+def _say(site: Site, text: str) -> None:
     log: Callable[[str], None] | None = getattr(site.base, "log", None)
-    return log or (lambda _text: None)
+    if log is not None:
+        log(text)

@@ -14,10 +14,12 @@ Lines of words, because JSON would cost a start 5 ms. The folder is there only w
 from __future__ import annotations
 
 import os
+import time
 
+from haconiwa.errors import HostError
 from haconiwa.host.descriptors import write_beside
 from haconiwa.host.paths import network_dir
-from haconiwa.kernel.locks import lock, path_is_locked, try_lock
+from haconiwa.kernel.locks import lock_until, path_is_locked, try_lock
 from haconiwa.spec.network import Interface
 from haconiwa.spec.record import Record
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 _OPEN_LOCK = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _NOTHING = "-"
+_LOCKED_WITHIN_S = 60.0
 
 
 class Bridge(Record):
@@ -73,25 +76,40 @@ class Lease(Record):
 
 
 class Store:
-    """The folder, locked until `close`: nobody else changes it, nor the bridges, meanwhile."""
+    """The folder, locked until `close`: nobody else changes it, nor the bridges, meanwhile.
 
-    def __init__(self) -> None:
+    Every other start and end of a container with a network waits: nothing that may take long, such as printing, is
+    to be done meanwhile.
+
+    Args:
+        timeout_s: How long to wait for others.
+
+    Raises:
+        HostError: Another process has it still.
+    """
+
+    def __init__(self, timeout_s: float = _LOCKED_WITHIN_S) -> None:
         self.folder = network_dir()
-        self._fd = self._lock()
+        self._fd = self._lock(timeout_s)
 
-    def _lock(self) -> int:
+    def _lock(self, timeout_s: float) -> int:
+        path = f"{self.folder}/lock"
+        deadline = time.monotonic() + timeout_s
         while True:
             os.makedirs(self.folder, mode=0o700, exist_ok=True)
             try:
-                fd = os.open(f"{self.folder}/lock", _OPEN_LOCK, 0o600)
+                fd = os.open(path, _OPEN_LOCK, 0o600)
             except FileNotFoundError:
                 continue  # removed meanwhile
-            lock(fd)
             try:
-                if os.path.samestat(os.fstat(fd), os.stat(f"{self.folder}/lock")):
+                if not lock_until(fd, deadline):
+                    why = f"another process holds it still after {timeout_s:g} s"
+                    raise HostError(f'cannot lock "{path}"', why=why, hint=f"fuser -v {path} shows which")
+                if _is_at(fd, path):
                     return fd
-            except FileNotFoundError:
-                pass
+            except BaseException:
+                os.close(fd)
+                raise
             os.close(fd)
 
     def __enter__(self) -> Store:
@@ -207,6 +225,14 @@ def read_lease(name: str) -> Lease | None:
         cleanup=flags.get("cleanup", "1") == "1",
         hosts=tuple((words[0], words[1]) for words in found.get("host", []) if len(words) == 2),
     )
+
+
+def _is_at(fd: int, path: str) -> bool:
+    """Whether an open file has this path still."""
+    try:
+        return os.path.samestat(os.fstat(fd), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def _names(folder: str) -> list[str]:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from haconiwa.errors import HostError
 from haconiwa.isolation.net import names
 from haconiwa.isolation.net.store import Bridge, Lease, Store
 from haconiwa.spec.addresses import holds, parse_network
@@ -60,6 +61,15 @@ def test_a_held_lease_is_held_once() -> None:
         os.close(fd)
         assert not store.is_held("web")
         store.forget("web")
+
+
+def test_who_does_not_let_go_is_not_waited_for_without_limit(own_run_dir: Path) -> None:
+    with Store(), pytest.raises(HostError) as caught:
+        Store(timeout_s=0.05)
+    path = own_run_dir / ".network/lock"
+    assert str(caught.value) == f'cannot lock "{path}": another process holds it still after 0.05 s'
+    with Store(timeout_s=0):
+        assert path.exists()
 
 
 @pytest.mark.parametrize("text", ["", "\0\0", "interface a b\n", "names web\ninterface a\n", "\udcff"])
