@@ -16,6 +16,7 @@ from haconiwa.kernel import signals as signal
 from haconiwa.lifecycle.identity import Identity, signal_process
 from haconiwa.lifecycle.init import run_child
 from haconiwa.lifecycle.program import EXECUTE, READY
+from haconiwa.lifecycle.stop import ALONE_S, wait_for_end
 from haconiwa.lifecycle.sync import FAILED, MESSAGE_SIZE, WENT_WRONG, decode_failure, place_of, step_error
 
 TYPE_CHECKING = False
@@ -241,10 +242,15 @@ class Container:
             self.reap()
 
     def kill(self) -> None:
-        """Kill everything inside. A pid namespace ends with its first process, without touching what is not in it."""
+        """Kill everything inside. A pid namespace ends with its first process, without touching what is not in it.
+
+        Only where that does not end, because another one inside holds it by ptrace(2), all in the groups are killed.
+        """
+        ends = False
         if self.exit_status is None and self.pidfd >= 0:
             signal_process(self.pidfd, signal.SIGKILL)  # one that was adopted may be reaped by its parent any time
-        if "pid" not in self.spec.namespaces:
+            ends = "pid" in self.spec.namespaces and wait_for_end(self.pidfd, ALONE_S)
+        if not ends and self.site.cgroup_paths:
             kill_groups(self.site.cgroup_paths)
 
     def reap(self) -> int:

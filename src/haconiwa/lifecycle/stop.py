@@ -8,10 +8,11 @@ import time
 
 from haconiwa.errors import ContainerError
 from haconiwa.host.loop import wait_ms
-from haconiwa.isolation.groups import kill_groups, member_pids
+from haconiwa.isolation.groups import member_pids
 from haconiwa.kernel import signals as signal
 from haconiwa.lifecycle.identity import NOBODY, age_s, open_pidfd, signal_process
-from haconiwa.lifecycle.state import Claim, State, is_supervised, live_status, without_those_of_others
+from haconiwa.lifecycle.members import kill_all
+from haconiwa.lifecycle.state import Claim, State, is_supervised, live_status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 LOOK_EVERY_S = 0.05
 """How often to look whether a first process has got a handler for TERM; nothing tells."""
+ALONE_S = 0.5
+"""How long a first process may take to end by KILL before everything else inside is killed too."""
 _LAST_POINTS = ("before_start_wait", "teardown_container", "after_failure")
 _SETTLE_S = 10.0
 """How long a supervisor may take for its teardown hooks and clean-up before we stop waiting for it."""
@@ -111,8 +114,8 @@ def stop(state: State, timeout_s: float, say: Callable[[str], None]) -> None:
         _note(state, [signal.SIGTERM, signal.SIGKILL], "haconiwa stop", final=True)
         if not _terminate(state, pidfd, timeout_s, say):
             signal_process(pidfd, signal.SIGKILL)
-        if not ends_by_pid_namespace(state):
-            kill_groups(without_those_of_others(state.name, state.cgroups))
+        if not ends_by_pid_namespace(state) or not wait_for_end(pidfd, ALONE_S):
+            kill_all(state)
         if not wait_for_end(pidfd, _SETTLE_S):
             raise ContainerError("still runs after KILL", why="a process does not leave the kernel", subject=state.name)
     finally:
