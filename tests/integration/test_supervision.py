@@ -159,6 +159,10 @@ def test_a_hook_runs_a_command_in_the_container(box: Box) -> None:
                 base.attach(["/bin/sleep", "1000"], timeout_sec=0.05)
             except TimeoutError as error:
                 print("late:", error)
+            try:
+                base.attach(["/bin/sh", "-c", "while :; do echo x; done"], timeout_sec=0.2)
+            except TimeoutError as error:
+                print("endless:", error)
             print("inside", base.attach(["/bin/sh", "-c", "ps -o stat | grep -c Z"]).stdout.strip())
             base.stop()
 
@@ -174,6 +178,7 @@ def test_a_hook_runs_a_command_in_the_container(box: Box) -> None:
     assert f"attached 5 ['{box.name}', 'typed'] oops" in said
     assert "missing 127" in said
     assert "late: the command still runs after 0.05 s" in said
+    assert "endless: the command still runs after 0.2 s" in said
     assert "inside 0" in said  # nor a dead one that nobody inside could reap
     assert f"ended: {box.name} is not running" in said
 

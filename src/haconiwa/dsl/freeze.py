@@ -73,9 +73,8 @@ def _hooks(container: Container) -> list[HookSpec]:
 def _container(container: Container, daemon: bool) -> ContainerSpec:
     network = _network(container)
     namespaces = _namespaces(container, network)
-    own_network = (
-        network is not None or "net" in namespaces or "net" in _section(container, Namespace).get("joined", ())
-    )
+    joined = _section(container, Namespace).get("joined", ())
+    own_network = "net" in namespaces or "net" in joined  # one that is shared may be the host's
     return ContainerSpec(
         **_program(container, daemon),
         **_files(container),

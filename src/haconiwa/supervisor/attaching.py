@@ -112,28 +112,32 @@ def attach(state: State, argv: Sequence[str], stdin: bytes, timeout_s: float | N
 def _collect(read_fds: tuple[int, int], pidfd: int, timeout_s: float | None) -> list[bytes]:
     """What comes from two pipes until a process has ended; who else holds them is not waited for."""
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
-    contents = dict.fromkeys(read_fds, b"")
+    contents = {fd: bytearray() for fd in read_fds}
     poll = select.poll()
     for fd in (*read_fds, pidfd):
         poll.register(fd, select.POLLIN)
     while True:
         ready = [fd for fd, _event in poll.poll(None if deadline is None else wait_ms(deadline))]
-        if deadline is not None and not ready and time.monotonic() >= deadline:
+        if pidfd in ready:
+            for fd in read_fds:
+                while _take(fd, contents[fd]):
+                    pass
+            return [bytes(contents[fd]) for fd in read_fds]
+        if deadline is not None and time.monotonic() >= deadline:
             raise TimeoutError(f"the command still runs after {timeout_s:g} s")
-        if ready == [pidfd]:
-            return [contents[fd] for fd in read_fds]
         for fd in ready:
-            if fd != pidfd and not _read(fd, contents):
+            if not _take(fd, contents[fd]):
                 poll.unregister(fd)
 
 
-def _read(fd: int, contents: dict[int, bytes]) -> bool:
+def _take(fd: int, content: bytearray) -> bool:
+    """Take in the next part of what a pipe has; whether there was one."""
     try:
         chunk = os.read(fd, _CHUNK)
     except BlockingIOError:
-        return True
-    contents[fd] += chunk
-    if len(contents[fd]) > _MOST_BYTES:
+        return False
+    content += chunk
+    if len(content) > _MOST_BYTES:
         raise OverflowError("the command has printed more than 16 MiB")
     return bool(chunk)
 

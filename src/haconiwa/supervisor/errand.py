@@ -9,6 +9,7 @@ from haconiwa.host.descriptors import write_all
 from haconiwa.host.loop import Loop
 from haconiwa.kernel import signals as signal
 from haconiwa.kernel.process import set_pdeathsig
+from haconiwa.lifecycle.identity import signal_process
 from haconiwa.lifecycle.init import reset_signals
 
 TYPE_CHECKING = False
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _MOST_BYTES = 1 << 20
-_END_WITHIN_MS = 5000
+_END_WITHIN_S = 1.0
 
 
 class Errand:
@@ -35,6 +36,7 @@ class Errand:
         self._loop = loop
         self._done = done
         self._content = b""
+        self._given_up = False
         self._read_fd, write_fd = os.pipe()
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
@@ -54,16 +56,19 @@ class Errand:
         loop.watch(self._pidfd, lambda _events: self._ended())
 
     def cancel(self) -> None:
-        """End the child; there will be no answer. Harmless when it has ended."""
-        if self._pidfd >= 0:
-            end(self._pidfd)
-            self._content = b""
-            self._finish(None)
+        """Tell the child to end; there will be no answer, once it has. Harmless when it has ended."""
+        if self._pidfd >= 0 and not self._given_up:
+            self._given_up = True
+            self._timer.cancel()
+            self._timer = self._loop.call_after(_END_WITHIN_S, lambda: signal_process(self._pidfd, signal.SIGKILL))
+            signal_process(self._pidfd, signal.SIGTERM)
 
     def abandon(self) -> None:
-        """End the child and call nothing back."""
+        """End the child, wait for that, and call nothing back."""
         self._done = lambda _answer: None
-        self.cancel()
+        if self._pidfd >= 0:
+            end(self._pidfd)
+            self._finish()
 
     def _read(self) -> bool:
         """Take in a part of the answer, if there is one; the end of it is not the child's end."""
@@ -74,18 +79,18 @@ class Errand:
         self._content += chunk
         if len(self._content) > _MOST_BYTES:
             self.cancel()
-        elif not chunk:
+        if not chunk or self._given_up:
             self._loop.unwatch(self._read_fd)
-        return bool(chunk)
+            return False
+        return True
 
     def _ended(self) -> None:
         """Whoever the child has left the pipe to is not waited for."""
-        while self._pidfd >= 0 and self._read():
+        while self._read():
             pass
-        if self._pidfd >= 0:
-            self._finish(self._content)
+        self._finish()
 
-    def _finish(self, answer: bytes | None) -> None:
+    def _finish(self) -> None:
         self._timer.cancel()
         self._loop.unwatch(self._read_fd)
         self._loop.unwatch(self._pidfd)
@@ -95,7 +100,7 @@ class Errand:
         self._pidfd = -1
         assert result is not None  # noqa: S101 - only WNOHANG answers None
         failed = result.si_code != os.CLD_EXITED or result.si_status != 0
-        self._done(None if failed else answer)
+        self._done(None if failed or self._given_up else self._content)
 
 
 def end(pidfd: int) -> None:
@@ -103,11 +108,11 @@ def end(pidfd: int) -> None:
 
     A dead program with a parent outside keeps the container's pid namespace from ending until somebody reaps it.
     """
-    signal.pidfd_send_signal(pidfd, signal.SIGTERM)
+    signal_process(pidfd, signal.SIGTERM)
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
-    if not poll.poll(_END_WITHIN_MS):
-        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+    if not poll.poll(_END_WITHIN_S * 1000):
+        signal_process(pidfd, signal.SIGKILL)
 
 
 def _run(work: Callable[[], bytes], write_fd: int) -> None:

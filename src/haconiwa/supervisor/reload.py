@@ -111,7 +111,7 @@ class Reloader:
         """Reload no more; the container has ended."""
         self._again = False
         if self._errand is not None:
-            self._errand.cancel()
+            self._errand.abandon()
 
     def _load(self) -> bytes:
         """In the child: what the file says now."""
