@@ -112,6 +112,7 @@ class Reloader:
         self._again = False
         if self._errand is not None:
             self._errand.abandon()
+            self._errand = None
 
     def _load(self) -> bytes:
         """In the child: what the file says now."""
