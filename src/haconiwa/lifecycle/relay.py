@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 _CHUNK = 65536
+_MOST_WAITING = 1 << 20
+"""Bytes; the kernel keeps less for a terminal."""
 _ESCAPE = 0x1D  # Ctrl-]
 _ESCAPES_WANTED = 3
 _ESCAPE_WITHIN_S = 1.0
@@ -131,12 +133,14 @@ class Relay:
         return bool(output)
 
     def show_waiting(self) -> None:
-        """Show what the container has printed so far."""
+        """Show what the container has printed so far; it may go on printing."""
         if self.ended:
             return
+        left = _MOST_WAITING
         try:
-            while output := os.read(self._master_fd, _CHUNK):
+            while left > 0 and (output := os.read(self._master_fd, _CHUNK)):
                 write_all(1, output)
+                left -= len(output)
         except OSError:
             pass
 

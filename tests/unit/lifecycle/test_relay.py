@@ -75,3 +75,13 @@ def test_write_all_survives_a_reader_that_is_gone() -> None:
     os.close(read_fd)
     write_all(write_fd, b"x")
     os.close(write_fd)
+
+
+def test_what_waits_is_shown_though_ever_more_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[int] = []
+    monkeypatch.setattr("haconiwa.lifecycle.relay.write_all", lambda _fd, data: shown.append(len(data)))
+    relay = Relay.__new__(Relay)
+    relay.ended, relay._master_fd = False, os.open("/dev/zero", os.O_RDONLY)
+    relay.show_waiting()
+    os.close(relay._master_fd)
+    assert 1 << 20 <= sum(shown) < 2 << 20
