@@ -11,9 +11,9 @@ from haconiwa.kernel import signals as signal
 from haconiwa.spec.record import Record
 from haconiwa.supervisor.memory import load_for_all, settle
 from haconiwa.supervisor.messages import as_failure
+from haconiwa.supervisor.options import SupervisorOptions
 from haconiwa.supervisor.order import Order
 from haconiwa.supervisor.signals import HANDLED_SIGNALS, STOP_SIGNALS, USER_SIGNALS, Signals, stop_signals
-from haconiwa.supervisor.supervisor import SupervisorOptions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from haconiwa.errors import HaconiwaError
     from haconiwa.isolation.step import Step
     from haconiwa.spec.model import ContainerSpec
-    from haconiwa.supervisor.supervisor import SupervisorOptions
+    from haconiwa.supervisor.options import SupervisorOptions
 
 
 class Member:
