@@ -125,8 +125,11 @@ class Control:
         self._send(fd, _packet({"ok": False, "error": ContainerError(what, why=why).lines()}))
 
     def _send(self, fd: int, packet: bytes) -> None:
+        client = self._clients.get(fd)
+        if client is None:
+            return  # its request made for an event that it did not take
         try:
-            self._clients[fd].send(packet)
+            client.send(packet)
         except OSError:  # EAGAIN too: whoever does not read is let go
             self._drop(fd)
 
