@@ -157,15 +157,25 @@ class Supervisor:
             self.watch.begin_stop(by)
 
     def _clear_up(self) -> None:
-        self.container.clean_up()
-        if self.spec.container_pid_file:
-            remove_pid_file(self.spec.container_pid_file, os.getpid())
-        self._report_leftovers()
-        self.take_requests()
-        self._claim.release()
-        self.tell("removed")
-        if self._control:
-            self._control.close()
+        """Leave nothing behind; what of it fails, if anything, is no reason to leave the rest."""
+        try:
+            self.container.clean_up()
+        finally:
+            try:
+                if self.spec.container_pid_file:
+                    remove_pid_file(self.spec.container_pid_file, os.getpid())
+                self._report_leftovers()
+                self.take_requests()
+            finally:
+                self._give_back_name()
+
+    def _give_back_name(self) -> None:
+        try:
+            self._claim.release()
+            self.tell("removed")
+        finally:
+            if self._control:
+                self._control.close()
 
     def _live(self, *, runs: bool = False) -> int:
         """One run of the container, which may run already. It has ended before the hooks of the end are called."""
