@@ -172,6 +172,7 @@ class Work:
         fd = member.receive()
         if member.container_pid != ran:
             self._options.note(f"{member.name} is started")
+            self._forgive(member)
         if fd == -2 and member.link is not None:
             self._loop.unwatch(member.link.fileno())
             member.link.close()
@@ -299,6 +300,11 @@ class Work:
             member.start_failed = True
             if not self._stopping:
                 self._stop_all()
+
+    def _forgive(self, member: Member) -> None:
+        """What could not be started again at first runs after all."""
+        if member in self._failed and not member.start_failed:
+            self._failed.remove(member)
 
     def _is_decided(self) -> bool:
         """Whether all run, or one could not be started and nothing is left of any."""

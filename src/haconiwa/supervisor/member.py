@@ -148,6 +148,7 @@ class Member:
         kind, rest, fd = barn_link.receive(self.link)
         if kind == UP:
             self.container_pid = int(rest)
+            self.failure, self.exit_status = [], None  # of a start before this one
         elif kind == READY:
             self.ready = True
         elif kind == NEVER_READY:
