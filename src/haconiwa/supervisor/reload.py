@@ -68,7 +68,7 @@ def _change(supervisor: Supervisor, data: dict[str, Any]) -> list[str]:
         _apply_all(supervisor, cgroup, data["rlimits"])
         supervisor.use_spec(replace(supervisor.spec, rlimits=specs, cgroup=cgroup))
         fields = {field: data[field] for field in FEATURES.values()}
-        supervisor.record(config={**config, **fields})
+        supervisor.note(config={**config, **fields})
     return [line for found in changes.values() for line in found]
 
 

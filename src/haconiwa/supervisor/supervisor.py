@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from haconiwa.errors import ContainerError, HaconiwaError, HookError, describe_errno
@@ -138,7 +139,7 @@ class Supervisor:
             return False
         self.tell("restarting", delay_s=delay_s)
         self.base.status = "restarting"
-        self.record(status="restarting", init=NOBODY, health="")
+        self.note(status="restarting", init=NOBODY, health="")
         due: list[bool] = []
         self.loop.call_after(delay_s, lambda: due.append(True))
         self.loop.run_until(lambda: bool(due) or self.stop_asked)
@@ -247,7 +248,7 @@ class Supervisor:
     def set_ready(self, ready: bool) -> None:
         """The container is ready, or will never be: others of its barn may wait for that."""
         if ready:
-            self.record(health="ready")
+            self.note(health="ready")
         self.tell("ready" if ready else "not_ready")
         barn_link.send_readiness(self._link, ready)
 
@@ -292,7 +293,22 @@ class Supervisor:
         except OSError as error:
             path = os.path.join(self._claim.folder, "state.json")
             why = describe_errno(error.errno or 0)
-            raise ContainerError(f'cannot record its state in "{path}"', why=why, subject=self.spec.name) from error
+            raise ContainerError(
+                f'cannot record its state in "{path}"', why=why, subject=self.spec.name, errno=error.errno or 0
+            ) from error
+
+    def note(self, **changes: object) -> None:
+        """As `record`, of a container that goes on though its state cannot be written, as with a full disk.
+
+        Raises:
+            ContainerError: The folder is gone, and with it the name: anybody could take that.
+        """
+        try:
+            self.record(**changes)
+        except ContainerError as error:
+            if error.errno == errno.ENOENT:
+                raise
+            self.report(error)
 
     def take_requests(self) -> None:
         """Act on what has been asked over the control socket so far."""
