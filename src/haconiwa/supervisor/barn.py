@@ -96,12 +96,14 @@ class Work:
         if len(self._members) > 1:
             load_for_all()
         self._fork_next()
-        settle(self._loop)
-        if self._answer:
-            self._loop.run_until(self._is_decided)
-            self._tell_caller(self._answer)
-        self._loop.run_until(lambda: all(not member.is_alive for member in self._members))
-        self._close_terminal()
+        try:
+            settle(self._loop)
+            if self._answer:
+                self._loop.run_until(self._is_decided)
+                self._tell_caller(self._answer)
+            self._loop.run_until(lambda: all(not member.is_alive for member in self._members))
+        finally:
+            self._close_terminal()  # it is the user's again, whatever has ended this
         return next((member for member in self._failed if member.exit_status), None)
 
     def _fork_next(self) -> None:
