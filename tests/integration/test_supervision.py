@@ -317,6 +317,23 @@ def test_who_waits_for_one_that_ends_unready_is_not_started(box: Box) -> None:
     ]
 
 
+def test_who_waits_for_one_that_is_started_again_is_started_in_the_end(box: Box) -> None:
+    """Its first run ends, its second start fails, and its third run is ready."""
+    again = """c.init_command = ['/bin/sh', '-c', '[ -e /again ] || { touch /again; exit 3; }; exec sleep 1000']
+starts = []
+def fail_once(base):
+    starts.append(base)
+    assert len(starts) != 2
+c.add_general_hook('before_fork', fail_once)
+c.add_readiness_hook(lambda base, ok: len(starts) == 3, interval_msec=10)
+c.restart_policy('always', backoff_sec=0, max_retries=2)"""
+    file = barn(box, again, f"c.after = '{box.name}-0'")
+    box.haconiwa("start", "--wait-ready", file)
+    assert order(box.haconiwa, box, "failed") == [0]
+    assert order(box.haconiwa, box, "started") == [0, 0, 1]
+    box.haconiwa("stop", "-T", "0", file)
+
+
 def test_one_of_a_barn_alone(box: Box) -> None:
     file = barn(box, "", f"c.after = '{box.name}-0'")
     box.haconiwa("start", "-n", f"{box.name}-1", file)

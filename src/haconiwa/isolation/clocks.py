@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 class SetTimeOffsets(Step):
     """Make the time namespace and set its clocks."""
 
-    __slots__ = ("offsets",)
+    __slots__ = ("_made", "offsets")
 
     def __init__(self, offsets: TimeOffsets) -> None:
         super().__init__(SUPERVISOR, offsets.where)
         self.offsets = offsets
+        self._made = False
 
     def describe(self) -> str:
         shown = f"monotonic by {self.offsets.monotonic_s} s and boottime by {self.offsets.boottime_s} s"
@@ -33,6 +34,7 @@ class SetTimeOffsets(Step):
 
     def execute(self, site: Site) -> None:
         unshare(CLONE.NEWTIME)
+        self._made = True
         text = f"monotonic {self.offsets.monotonic_s} 0\nboottime {self.offsets.boottime_s} 0\n"
         fd = os.open("/proc/self/timens_offsets", os.O_WRONLY | os.O_CLOEXEC)
         try:
@@ -41,7 +43,9 @@ class SetTimeOffsets(Step):
             os.close(fd)
 
     def undo(self, site: Site) -> None:
-        keep_own_clocks()
+        if self._made:  # else this kernel may have none
+            self._made = False
+            keep_own_clocks()
 
     def hint(self, number: int) -> str:
         if number == errno.ERANGE:

@@ -40,8 +40,13 @@ class Log:
             self._open()
 
     def _open(self) -> None:
-        self.fd = os.open(self._path, OPEN_LOG, 0o600)
-        self.times_fd = os.open(self._path + TIMES, OPEN_LOG, 0o600) if self._rotates else -1
+        fd = os.open(self._path, OPEN_LOG, 0o600)
+        try:
+            self.times_fd = os.open(self._path + TIMES, OPEN_LOG, 0o600) if self._rotates else -1
+        except OSError:
+            os.close(fd)
+            raise
+        self.fd = fd
 
     def fds(self) -> tuple[int, ...]:
         """The descriptors it holds."""
@@ -56,7 +61,7 @@ class Log:
         """Append, as much of it as there is room for."""
         try:
             if self._rotates:
-                self._put_aside_when_long(len(data))
+                self._begin_anew_if_due(len(data))
                 self._stamp()
             if self._lost:
                 note = f"\n[{self._lost} bytes are missing here: the log could not be written]\n".encode()
@@ -79,13 +84,22 @@ class Log:
             os.write(self.times_fd, f"{os.fstat(self.fd).st_size} {now:.3f}\n".encode())
             self._stamped = now
 
-    def _put_aside_when_long(self, more: int) -> None:
-        if os.fstat(self.fd).st_size + more <= LARGEST:
+    def _begin_anew_if_due(self, more: int) -> None:
+        """Go on with another file when this one gets too long, or somebody has removed, moved or replaced it."""
+        if _is_at(self.fd, self._path) and os.fstat(self.fd).st_size + more <= LARGEST:
             return
-        for name in (self._path, self._path + TIMES):
-            os.rename(name, f"{name}.1")
         before = self.fds()
+        for fd, name in zip(before, (self._path, self._path + TIMES), strict=True):
+            if _is_at(fd, name):
+                os.rename(name, f"{name}.1")
         self._open()
         for fd in before:
             os.close(fd)
         self._stamped = 0.0
+
+
+def _is_at(fd: int, path: str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(fd), os.stat(path))
+    except FileNotFoundError:
+        return False

@@ -11,12 +11,11 @@ import socket
 
 from haconiwa.errors import ContainerError, Where, printable
 from haconiwa.host.paths import run_dir
+from haconiwa.lifecycle.packets import LARGEST_PACKET
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-_LARGEST_PACKET = 65536
 
 
 def connect(name: str, timeout_s: float) -> socket.socket:
@@ -47,12 +46,12 @@ def ask(name: str, request: dict[str, object], timeout_s: float = 10.0) -> dict[
         timeout_s: How long to wait for a supervisor that is busy with a hook.
 
     Raises:
-        ContainerError: Nobody answers, or the supervisor refuses.
+        ContainerError: Nobody answers, what comes is no answer, or the supervisor refuses.
     """
     try:
         with connect(name, timeout_s) as connection:
             connection.send(json.dumps(request).encode())
-            packet = connection.recv(_LARGEST_PACKET)
+            packet = connection.recv(LARGEST_PACKET)
     except TimeoutError:
         raise ContainerError(
             f"its supervisor does not answer within {timeout_s:g} s", why="a hook may hang", subject=name
@@ -61,7 +60,10 @@ def ask(name: str, request: dict[str, object], timeout_s: float = 10.0) -> dict[
         raise ContainerError(
             "cannot ask its supervisor", why=error.strerror or str(error), hint="see haconiwa ps", subject=name
         ) from None
-    answer: dict[str, Any] = json.loads(packet or b'{"ok": false, "error": ["error: it closed the connection"]}')
+    try:
+        answer: dict[str, Any] = json.loads(packet or b'{"ok": false, "error": ["error: it closed the connection"]}')
+    except ValueError as error:  # one of an earlier version lets the kernel cut what is too long
+        raise ContainerError("cannot read its supervisor's answer", why=str(error), subject=name) from None
     if not answer["ok"]:
         raise _refusal(name, f'its supervisor refuses "{request["do"]}"', answer["error"])
     return answer

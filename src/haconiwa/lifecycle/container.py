@@ -293,19 +293,33 @@ class Container:
 
         What else is in the groups without a pid namespace is killed. Whoever starts a container calls this at its end,
         whatever end that is, and needs nothing else to leave nothing behind.
+
+        Raises:
+            Exception: The first one that a step's `undo` has raised; all others were undone nevertheless.
         """
-        self.end()
-        if self.site.cgroup_paths and "pid" not in self.spec.namespaces:
-            kill_groups(self.site.cgroup_paths)
-        for step in reversed(self._done):
-            step.undo(self.site)
-        self._done.clear()
-        for fd in (*self.site.trees.values(), *self.site.tasks_fds, self.site.cgroup_fd, self.site.listener_fd):
-            if fd >= 0:
-                os.close(fd)
+        try:
+            self.end()
+            if self.site.cgroup_paths and "pid" not in self.spec.namespaces:
+                kill_groups(self.site.cgroup_paths)
+        finally:
+            self._undo_all()
+
+    def _undo_all(self) -> None:
+        first: Exception | None = None
+        while self._done:
+            try:
+                self._done.pop().undo(self.site)
+            except Exception as error:
+                first = first or error
+        fds = (*self.site.trees.values(), *self.site.tasks_fds, self.site.cgroup_fd, self.site.listener_fd)
         self.site.trees.clear()
         self.site.tasks_fds.clear()
         self.site.cgroup_fd = self.site.listener_fd = -1
+        for fd in fds:
+            if fd >= 0:
+                os.close(fd)
+        if first is not None:
+            raise first
 
     def _trace(self, step: Step) -> None:
         if self._trace_fd >= 0:

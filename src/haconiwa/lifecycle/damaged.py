@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import os
 import select
-import struct
 import time
-from _socket import SO_PEERCRED, SOL_SOCKET
 
 from haconiwa.errors import ContainerError
 from haconiwa.host.cgroups import hierarchies
@@ -19,6 +17,7 @@ from haconiwa.isolation.groups import is_populated, kill_groups, remove_groups
 from haconiwa.kernel import signals as signal
 from haconiwa.kernel.pidfd import peer_pidfd
 from haconiwa.lifecycle.identity import open_elder, signal_process
+from haconiwa.lifecycle.packets import credentials
 from haconiwa.lifecycle.state import (
     is_supervised,
     list_states,
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 
 _SETTLE_S = 10.0
 """How long a supervisor may take for its teardown hooks and clean-up once all has been killed."""
-_CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid
 
 
 def is_damaged(name: str) -> bool:
@@ -124,8 +122,7 @@ def _open_listener(connection: socket, path: str) -> int:
     pidfd = peer_pidfd(connection)
     if pidfd is not None:
         return pidfd
-    credentials = connection.getsockopt(SOL_SOCKET, SO_PEERCRED, _CREDENTIALS.size)
-    return open_elder(_CREDENTIALS.unpack(credentials)[0], os.lstat(path).st_mtime)
+    return open_elder(credentials(connection)[0], os.lstat(path).st_mtime)
 
 
 def _wait(name: str, timeout_s: float) -> bool:

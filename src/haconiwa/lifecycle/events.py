@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 
+from haconiwa.errors import HostError
 from haconiwa.host.paths import events_file
 from haconiwa.kernel.locks import try_lock
 from haconiwa.lifecycle.json_text import to_json
@@ -37,10 +38,10 @@ def append_event(name: str, event: str, **details: object) -> Event:
     """
     known = {key: value for key, value in details.items() if value is not None}
     record: Event = {"time": now(), "name": name, "event": event, **known}
-    path = events_file()
     try:
+        path = events_file()
         fd = _open(path)
-    except OSError:
+    except (OSError, HostError):
         return record
     try:
         os.write(fd, f"{to_json(record)}\n".encode())

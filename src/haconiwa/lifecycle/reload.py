@@ -104,7 +104,7 @@ def apply_rlimits(old: list[dict[str, Any]], new: list[dict[str, Any]], pids: Ca
             seen.update(fresh)
             for pid in fresh:
                 _set_all(pid, wanted, done)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, OverflowError) as error:
         for pid, number, pair in reversed(done):
             _restore(pid, number, pair)
         raise ContainerError(
@@ -149,18 +149,22 @@ def _pair(name: str, limit: tuple[int | None, int | None] | None) -> Pair:
     return soft, hard
 
 
-def rlimit_specs(plain: list[dict[str, Any]]) -> tuple[RlimitSpec, ...]:
+def rlimit_specs(plain: object) -> tuple[RlimitSpec, ...]:
     """Limits as records again.
 
     Raises:
         ValueError: They are none.
     """
-    found = []
+    if not isinstance(plain, list):
+        raise ValueError(f"no list of limits: {plain}")
     for limit in plain:
-        name, soft, hard = limit.get("name"), limit.get("soft"), limit.get("hard")
-        if not hasattr(resource, f"RLIMIT_{name}") or not all(
-            isinstance(value, (int, type(None))) for value in (soft, hard)
-        ):
+        if not (isinstance(limit, dict) and _is_limit(limit)):
             raise ValueError(f"no limit: {limit}")
-        found.append(RlimitSpec(name=str(name), soft=soft, hard=hard))
-    return tuple(found)
+    return tuple(RlimitSpec(name=limit["name"], soft=limit["soft"], hard=limit["hard"]) for limit in plain)
+
+
+def _is_limit(plain: Mapping[str, object]) -> bool:
+    name = plain.get("name")
+    if not (isinstance(name, str) and hasattr(resource, f"RLIMIT_{name}") and {"soft", "hard"} <= {*plain}):
+        return False
+    return all(value is None or (type(value) is int and value >= 0) for value in (plain["soft"], plain["hard"]))

@@ -51,13 +51,19 @@ def cgroup_spec(plain: Mapping[str, Any] | None) -> CgroupSpec:
     """
     if plain is None:
         return CgroupSpec()
-    settings = tuple(
-        CgroupSetting(key=str(item["key"]), lines=tuple(map(str, item["lines"])), version=item["version"])
-        for item in plain["settings"]
-    )
-    if not {setting.version for setting in settings} <= {None, 1, 2}:
-        raise ValueError(f"no version of cgroups: {plain}")
-    return CgroupSpec(name=str(plain["name"]), settings=settings, assign_only=plain["assign_only"] is True)
+    name, assign_only = plain["name"], plain["assign_only"]
+    if not (isinstance(name, str) and isinstance(assign_only, bool)):
+        raise ValueError(f"no name of a group, or no assign_only: {name!r}, {assign_only!r}")
+    return CgroupSpec(name=name, settings=tuple(map(_setting, plain["settings"])), assign_only=assign_only)
+
+
+def _setting(plain: Mapping[str, Any]) -> CgroupSetting:
+    key, lines, version = plain["key"], plain["lines"], plain["version"]
+    if not (isinstance(key, str) and isinstance(lines, (list, tuple)) and all(isinstance(line, str) for line in lines)):
+        raise ValueError(f"no cgroup setting: {plain}")
+    if version is not None and not (type(version) is int and version in (1, 2)):
+        raise ValueError(f"no version of cgroups: {version!r}")
+    return CgroupSetting(key=key, lines=tuple(lines), version=version)
 
 
 def cgroup_differences(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> list[str]:

@@ -84,9 +84,13 @@ class Claim:
         self._config: Mapping[str, Any] = {}
         self._config_text = "{}"
         self._lock_fd = lock_name(self.folder, name, "adopt it" if adopts else "start")
-        self.stale = read_state(name) if adopts else self._take_over()
-        if adopts and self.stale is None:
-            remove_folder(self.folder)  # the lock has made it
+        try:
+            self.stale = read_state(name) if adopts else self._take_over()
+            if adopts and self.stale is None:
+                remove_folder(self.folder)  # the lock has made it
+        except BaseException:
+            self.leave()
+            raise
 
     def _take_over(self) -> State | None:
         """Clear away what an earlier supervisor of this name could not."""
@@ -98,7 +102,6 @@ class Claim:
         if stale is None:
             return None
         if stale.boot_id == boot_id() and is_alive(stale.init):
-            self.leave()
             raise ContainerError(
                 "cannot start",
                 why=f"its program still runs as pid {stale.init.pid} though its supervisor is gone",
@@ -116,7 +119,6 @@ class Claim:
         from haconiwa.lifecycle.damaged import groups_of
 
         if any(map(is_populated, groups_of(self.name))):
-            self.leave()
             raise unreadable
 
     def record(self, state: State) -> None:
@@ -136,9 +138,11 @@ class Claim:
             lock = os.stat(f"{self.folder}/lock", follow_symlinks=False)
         except FileNotFoundError:
             lock = None
-        if lock and os.path.samestat(lock, os.fstat(self._lock_fd)):
-            remove_folder(self.folder)
-        self.leave()
+        try:
+            if lock and os.path.samestat(lock, os.fstat(self._lock_fd)):
+                remove_folder(self.folder)
+        finally:
+            self.leave()
 
     def leave(self) -> None:
         """Let go of it while a forked process goes on with it."""
@@ -347,7 +351,10 @@ def remove_pid_file(path: str, pid: int) -> None:
     finally:
         os.close(fd)
     if content.strip() == str(pid).encode():
-        os.unlink(path)
+        try:
+            os.unlink(path)
+        except OSError:
+            pass  # it is gone already, or nothing can be removed there: no reason to leave the rest
 
 
 def now() -> float:

@@ -11,9 +11,9 @@ from haconiwa.kernel import signals as signal
 from haconiwa.spec.record import Record
 from haconiwa.supervisor.memory import load_for_all, settle
 from haconiwa.supervisor.messages import as_failure
+from haconiwa.supervisor.options import SupervisorOptions
 from haconiwa.supervisor.order import Order
 from haconiwa.supervisor.signals import HANDLED_SIGNALS, STOP_SIGNALS, USER_SIGNALS, Signals, stop_signals
-from haconiwa.supervisor.supervisor import SupervisorOptions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -96,12 +96,14 @@ class Work:
         if len(self._members) > 1:
             load_for_all()
         self._fork_next()
-        settle(self._loop)
-        if self._answer:
-            self._loop.run_until(self._is_decided)
-            self._tell_caller(self._answer)
-        self._loop.run_until(lambda: all(not member.is_alive for member in self._members))
-        self._close_terminal()
+        try:
+            settle(self._loop)
+            if self._answer:
+                self._loop.run_until(self._is_decided)
+                self._tell_caller(self._answer)
+            self._loop.run_until(lambda: all(not member.is_alive for member in self._members))
+        finally:
+            self._close_terminal()  # it is the user's again, whatever has ended this
         return next((member for member in self._failed if member.exit_status), None)
 
     def _fork_next(self) -> None:
@@ -174,6 +176,7 @@ class Work:
         fd = member.receive()
         if member.container_pid != ran:
             self._options.note(f"{member.name} is started")
+            self._forgive(member)
         if fd == -2 and member.link is not None:
             self._loop.unwatch(member.link.fileno())
             member.link.close()
@@ -301,6 +304,11 @@ class Work:
             member.start_failed = True
             if not self._stopping:
                 self._stop_all()
+
+    def _forgive(self, member: Member) -> None:
+        """What could not be started again at first runs after all."""
+        if member in self._failed and not member.start_failed:
+            self._failed.remove(member)
 
     def _is_decided(self) -> bool:
         """Whether all run, or one could not be started and nothing is left of any."""

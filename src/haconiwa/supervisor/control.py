@@ -10,15 +10,16 @@ See: unix(7), docs/design/control-socket.md
 from __future__ import annotations
 
 import os
-import struct
-from _socket import AF_UNIX, SO_PEERCRED, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_SEQPACKET, SOL_SOCKET, socket
+from _socket import AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_SEQPACKET, socket
 
+from haconiwa.errors import ContainerError
 from haconiwa.lifecycle.json_text import to_json
+from haconiwa.lifecycle.packets import LARGEST_PACKET, credentials
 from haconiwa.spec.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from haconiwa.host.loop import Loop
@@ -26,9 +27,7 @@ if TYPE_CHECKING:
     Request = dict[str, Any]
     Answer = dict[str, object]
 
-_LARGEST_PACKET = 65536
 _MOST_CLIENTS = 64
-_CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid
 _OF_NEW_SOCKETS = SOCK_NONBLOCK | SOCK_CLOEXEC
 
 
@@ -62,10 +61,11 @@ class Control:
         for fd in list(self._clients):
             self._receive(fd)
 
-    def tell(self, event: object) -> None:
-        """Send an event to all who asked for them."""
+    def tell(self, event: Mapping[str, object]) -> None:
+        """Send an event to all who asked for them; without its details when they are too long."""
+        packet = _packet(event) or _packet({key: event.get(key) for key in ("time", "name", "event")})
         for fd in list(self._listeners):
-            self._send(fd, event)
+            self._send(fd, packet)
 
     def close(self) -> None:
         """Let everybody go."""
@@ -93,12 +93,12 @@ class Control:
         """Answer the requests of one client; one packet more than allowed ends it."""
         while fd in self._clients:
             try:
-                packet = self._clients[fd].recv(_LARGEST_PACKET + 1)
+                packet = self._clients[fd].recv(LARGEST_PACKET + 1)
             except BlockingIOError:
                 return
             except OSError:
                 packet = b""
-            if not packet or len(packet) > _LARGEST_PACKET:
+            if not packet or len(packet) > LARGEST_PACKET:
                 self._drop(fd)
                 return
             self._take(fd, packet)
@@ -109,18 +109,27 @@ class Control:
         try:
             request = from_json(packet.decode())
         except ValueError as error:
-            self._send(fd, {"ok": False, "error": [f"error: no request: {error}"]})
+            self._refuse(fd, "no request", str(error))
             return
         if not isinstance(request, dict):
-            self._send(fd, {"ok": False, "error": ["error: no request: it is no object"]})
+            self._refuse(fd, "no request", "it is no object")
             return
         if request.get("do") == "events":
             self._listeners.add(fd)
-        self._send(fd, self._answer(request, _peer(self._clients[fd])))
+        if packet := _packet(self._answer(request, _peer(self._clients[fd]))):
+            self._send(fd, packet)
+        else:
+            self._refuse(fd, "cannot answer", f"it would take more than {LARGEST_PACKET} bytes")
 
-    def _send(self, fd: int, message: object) -> None:
+    def _refuse(self, fd: int, what: str, why: str) -> None:
+        self._send(fd, _packet({"ok": False, "error": ContainerError(what, why=why).lines()}))
+
+    def _send(self, fd: int, packet: bytes) -> None:
+        client = self._clients.get(fd)
+        if client is None:
+            return  # its request made for an event that it did not take
         try:
-            self._clients[fd].send(to_json(message).encode("utf-8", "replace"))
+            client.send(packet)
         except OSError:  # EAGAIN too: whoever does not read is let go
             self._drop(fd)
 
@@ -149,6 +158,12 @@ def _listen(folder: str) -> socket:
     return listener
 
 
+def _packet(message: Mapping[str, object]) -> bytes:
+    """What is sent; nothing when that is more than a client takes."""
+    content = to_json(message).encode()
+    return content if len(content) <= LARGEST_PACKET else b""
+
+
 def _peer(client: socket) -> Peer:
-    pid, uid, _gid = _CREDENTIALS.unpack(client.getsockopt(SOL_SOCKET, SO_PEERCRED, _CREDENTIALS.size))
+    pid, uid = credentials(client)
     return Peer(pid=pid, uid=uid)

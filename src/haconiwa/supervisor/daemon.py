@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from haconiwa.errors import EXIT_FAILURE, HostError, describe_errno
+from haconiwa.errors import EXIT_FAILURE, ContainerError, HostError, describe_errno
 from haconiwa.host.descriptors import write_all
 from haconiwa.host.paths import log_dir, supervisor_log_file
 from haconiwa.isolation.log_relay import LogRelay
@@ -29,15 +29,25 @@ _LARGEST_LOG = 8 << 20
 class Report:
     """A pipe from the barn in the background to the caller in the foreground.
 
+    Each process holds one end alone, so that either sees when the other is gone.
+
     Attributes:
-        write_fd: Held by the barn alone, so that the caller sees when it is gone.
+        write_fd: The barn's.
     """
 
     def __init__(self) -> None:
         self._read_fd, self.write_fd = os.pipe()
 
-    def wait(self, show: Callable[[str], None]) -> int:
+    def begin(self) -> None:
+        """In the barn: leave the other end to the caller, else nothing would say that it is gone."""
+        os.close(self._read_fd)
+
+    def wait(self, show: Callable[[str], None], name: str) -> int:
         """In the caller: wait for the outcome and show it.
+
+        Args:
+            show: Called with each line.
+            name: Of the container whose supervisor's log the barn writes to.
 
         Returns:
             The exit status; 125 when the barn died without a word.
@@ -48,7 +58,9 @@ class Report:
             content += chunk
         os.close(self._read_fd)
         if not content:
-            show("error: the barn process died while starting")
+            death = ContainerError("the barn process died while starting", hint=f"see {supervisor_log_file(name)}")
+            for line in death.lines():
+                show(line)
             return EXIT_FAILURE
         status, *lines = content.decode("utf-8", "surrogateescape").split("\n")
         for line in lines:
@@ -79,12 +91,8 @@ class Report:
 
     def send(self, status: int, lines: list[str]) -> None:
         """In the barn: let the caller go. A caller that is gone needs no answer."""
-        try:
-            os.write(self.write_fd, "\n".join([str(status), *lines]).encode("utf-8", "surrogateescape"))
-        except BrokenPipeError:
-            pass
+        write_all(self.write_fd, "\n".join([str(status), *lines]).encode("utf-8", "surrogateescape"))
         os.close(self.write_fd)
-        os.close(self._read_fd)
         self.write_fd = -1
 
 
@@ -105,7 +113,8 @@ def work_in_background(members: list[Member], message_fd: int, work: Callable[[R
         for member in members:
             member.leave_name()
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        return answer.wait(lambda line: write_all(message_fd, f"{line}\n".encode()))
+        return answer.wait(lambda line: write_all(message_fd, f"{line}\n".encode()), members[0].name)
+    answer.begin()
     status = EXIT_FAILURE
     try:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)

@@ -126,7 +126,7 @@ class Health:
             self._failures = 0
             if not self._healthy:
                 self._healthy = True
-                self._supervisor.record(health="ready")
+                self._supervisor.note(health="ready")
                 self._supervisor.tell("healthy")
         elif time.monotonic() >= self._counts_from:
             self._failures += 1
@@ -135,7 +135,7 @@ class Health:
 
     def _become_unhealthy(self) -> None:
         self._healthy = False
-        self._supervisor.record(health="unhealthy")
+        self._supervisor.note(health="unhealthy")
         self._supervisor.tell("unhealthy", failures=self._failures)
         action = self._spec.action
         if callable(action):

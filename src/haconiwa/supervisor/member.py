@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from haconiwa.errors import HaconiwaError
     from haconiwa.isolation.step import Step
     from haconiwa.spec.model import ContainerSpec
-    from haconiwa.supervisor.supervisor import SupervisorOptions
+    from haconiwa.supervisor.options import SupervisorOptions
 
 
 class Member:
@@ -154,6 +154,7 @@ class Member:
         kind, rest, fd = barn_link.receive(self.link)
         if kind == UP:
             self.container_pid = int(rest)
+            self.failure, self.exit_status = [], None  # of a start before this one
         elif kind == READY:
             self.ready = True
         elif kind == NEVER_READY:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from haconiwa.errors import ContainerError, HaconiwaError
+import time
+
+from haconiwa.errors import ContainerError, HaconiwaError, unexpected
 from haconiwa.isolation.groups import member_pids
 from haconiwa.lifecycle.hooks import run_hooks
 from haconiwa.lifecycle.json_reading import from_json
@@ -39,7 +41,7 @@ def apply(supervisor: Supervisor, data: dict[str, Any]) -> list[str]:
     """
     try:
         lines = _change(supervisor, data)
-    except HaconiwaError as error:
+    except Exception as error:
         supervisor.tell("reload_failed", error=str(error))
         raise
     supervisor.tell("reloaded", changes=lines)
@@ -68,7 +70,7 @@ def _change(supervisor: Supervisor, data: dict[str, Any]) -> list[str]:
         _apply_all(supervisor, cgroup, data["rlimits"])
         supervisor.use_spec(replace(supervisor.spec, rlimits=specs, cgroup=cgroup))
         fields = {field: data[field] for field in FEATURES.values()}
-        supervisor.record(config={**config, **fields})
+        supervisor.note(config={**config, **fields})
     return [line for found in changes.values() for line in found]
 
 
@@ -98,6 +100,7 @@ class Reloader:
         self._supervisor = supervisor
         self._errand: Errand | None = None
         self._again = False
+        self._began = 0.0
 
     def ask(self) -> None:
         """Reload, now or once the reload that is going on has ended."""
@@ -105,7 +108,13 @@ class Reloader:
             self._again = True
             return
         self._again = False
-        self._errand = Errand(self._supervisor.loop, self._load, self._loaded, _LOAD_WITHIN_S)
+        self._began = time.monotonic()
+        try:
+            self._errand = Errand(self._supervisor.loop, self._load, self._loaded, _LOAD_WITHIN_S)
+        except OSError as error:
+            failure = _as_ours(error, self._supervisor.spec.name)
+            self._supervisor.report(failure)
+            self._supervisor.tell("reload_failed", error=str(failure))
 
     def cancel(self) -> None:
         """Reload no more; the container has ended."""
@@ -113,30 +122,52 @@ class Reloader:
         if self._errand is not None:
             self._errand.abandon()
             self._errand = None
+            self._supervisor.tell("reload_failed", error=str(self._failure("it has ended")))
 
     def _load(self) -> bytes:
-        """In the child: what the file says now."""
+        """In the child: what the file says now, or why that cannot be told."""
         load = self._supervisor.options.load
         assert load is not None  # noqa: S101 - else nobody asks
         name = self._supervisor.spec.name
         try:
             found = [spec for spec in load().containers if spec.name == name]
-        except HaconiwaError as error:
-            report(error)
-            return b""
-        if not found:
-            report(ContainerError("cannot reload", why="the file does not describe it any more", subject=name))
-            return b""
-        return to_json(reload_data(found[0])).encode()
+            if not found:
+                raise self._failure("the file does not describe it any more")
+            return to_json({"data": reload_data(found[0])}).encode()
+        except Exception as error:
+            failure = _as_ours(error, name)
+            report(failure)
+            return to_json({"error": str(failure)}).encode()
 
     def _loaded(self, answer: bytes | None) -> None:
         self._errand = None
-        if answer:
-            try:
-                apply(self._supervisor, from_json(answer.decode()))
-            except HaconiwaError as error:
-                self._supervisor.report(error)
+        if answer is None:
+            failure = self._failure(self._why_unanswered())
+            self._supervisor.report(failure)
+            self._supervisor.tell("reload_failed", error=str(failure))
         else:
-            self._supervisor.tell("reload_failed")
+            self._take(from_json(answer.decode()))
         if self._again:
             self.ask()
+
+    def _take(self, answer: dict[str, Any]) -> None:
+        if "error" in answer:  # the child has reported it
+            self._supervisor.tell("reload_failed", error=answer["error"])
+            return
+        try:
+            apply(self._supervisor, answer["data"])
+        except Exception as error:
+            self._supervisor.report(_as_ours(error, self._supervisor.spec.name))
+
+    def _why_unanswered(self) -> str:
+        if time.monotonic() - self._began >= _LOAD_WITHIN_S:
+            return f"its haco file took more than {_LOAD_WITHIN_S:g} s"
+        return "the process that executed its haco file has died"
+
+    def _failure(self, why: str) -> ContainerError:
+        hint = f"try haconiwa check {self._supervisor.options.haco_file}"
+        return ContainerError("cannot reload", why=why, hint=hint, subject=self._supervisor.spec.name)
+
+
+def _as_ours(error: Exception, name: str) -> HaconiwaError:
+    return error if isinstance(error, HaconiwaError) else unexpected("cannot reload", error, name)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from haconiwa.errors import ContainerError, HaconiwaError
+from haconiwa.errors import ContainerError, HaconiwaError, unexpected
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from haconiwa.supervisor.control import Answer, Peer, Request
     from haconiwa.supervisor.supervisor import Supervisor
+
+_LONGEST_S = 366 * 86400.0
 
 
 def answer(supervisor: Supervisor, request: Request, peer: Peer) -> Answer:
@@ -23,6 +25,8 @@ def answer(supervisor: Supervisor, request: Request, peer: Peer) -> Answer:
         return {"ok": True, **found(supervisor, request, peer)}
     except HaconiwaError as error:
         return {"ok": False, "error": error.lines()}
+    except Exception as error:  # a request is no reason to end the container
+        return {"ok": False, "error": unexpected("cannot answer", error).lines()}
 
 
 def _status(supervisor: Supervisor, _request: Request, _peer: Peer) -> Answer:
@@ -57,8 +61,8 @@ def _note(supervisor: Supervisor, request: Request, peer: Peer) -> Answer:
 
 def _stop(supervisor: Supervisor, request: Request, peer: Peer) -> Answer:
     timeout_s = request.get("timeout_s")
-    if timeout_s is not None and not isinstance(timeout_s, (int, float)):
-        raise ContainerError("timeout_s is no number")
+    if timeout_s is not None and not (type(timeout_s) in (int, float) and 0 <= timeout_s <= _LONGEST_S):
+        raise ContainerError(f"timeout_s is no number from 0 to {_LONGEST_S:.0f}")
     supervisor.stop(f"a request of pid {peer.pid}, uid {peer.uid}", timeout_s)
     return {}
 

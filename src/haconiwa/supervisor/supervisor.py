@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from haconiwa.errors import ContainerError, HaconiwaError, HookError, describe_errno
@@ -13,7 +14,7 @@ from haconiwa.lifecycle.container import Container
 from haconiwa.lifecycle.hooks import run_hooks
 from haconiwa.lifecycle.identity import NOBODY, boot_id, identify
 from haconiwa.lifecycle.state import Claim, State, now, remove_pid_file
-from haconiwa.spec.record import Record, replace, to_plain
+from haconiwa.spec.record import replace, to_plain
 from haconiwa.supervisor import link as barn_link
 from haconiwa.supervisor.base import Base
 from haconiwa.supervisor.messages import INFO, WARNING, as_failure, flush, report, say
@@ -23,42 +24,14 @@ from haconiwa.supervisor.signals import HANDLED_SIGNALS, STOP_SIGNALS, Signals, 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
-    from collections.abc import Callable
 
     from haconiwa.isolation.step import Step
-    from haconiwa.spec.model import BarnSpec, ContainerSpec
+    from haconiwa.spec.model import ContainerSpec
     from haconiwa.supervisor.control import Answer, Control, Peer, Request
+    from haconiwa.supervisor.options import SupervisorOptions
     from haconiwa.supervisor.reload import Reloader
     from haconiwa.supervisor.restarts import Restarts
     from haconiwa.supervisor.watch import Watch
-
-
-class SupervisorOptions(Record):
-    """How a supervisor was asked to work.
-
-    Attributes:
-        haco_file: Real path of the file.
-        daemon: The container outlives its caller, and its supervisor if need be.
-        terminal: The program gets a terminal, relayed by the barn.
-        stdio_fds: What the program gets as 0, 1 and 2 otherwise.
-        log_relay_fd: Where output is handed over that leads to logs; -1 in the foreground.
-        quiet: Print no messages of ours.
-        trace: Show every step.
-        adopts: Go on with the container of a supervisor that has died.
-        plan: Makes the steps of a start anew.
-        load: Executes the haco file again; called in a process of its own.
-    """
-
-    haco_file: str
-    daemon: bool = False
-    terminal: bool = False
-    stdio_fds: tuple[int, int, int] = (0, 1, 2)
-    log_relay_fd: int = -1
-    quiet: bool = False
-    trace: bool = False
-    adopts: bool = False
-    plan: Callable[[ContainerSpec], list[Step]] | None = None
-    load: Callable[[], BarnSpec] | None = None
 
 
 class Supervisor:
@@ -167,7 +140,7 @@ class Supervisor:
             return False
         self.tell("restarting", delay_s=delay_s)
         self.base.status = "restarting"
-        self.record(status="restarting", init=NOBODY, health="")
+        self.note(status="restarting", init=NOBODY, health="")
         due: list[bool] = []
         self.loop.call_after(delay_s, lambda: due.append(True))
         self.loop.run_until(lambda: bool(due) or self.stop_asked)
@@ -186,15 +159,25 @@ class Supervisor:
             self.watch.begin_stop(by)
 
     def _clear_up(self) -> None:
-        self.container.clean_up()
-        if self.spec.container_pid_file:
-            remove_pid_file(self.spec.container_pid_file, os.getpid())
-        self._report_leftovers()
-        self.take_requests()
-        self._claim.release()
-        self.tell("removed")
-        if self._control:
-            self._control.close()
+        """Leave nothing behind; what of it fails, if anything, is no reason to leave the rest."""
+        try:
+            self.container.clean_up()
+        finally:
+            try:
+                if self.spec.container_pid_file:
+                    remove_pid_file(self.spec.container_pid_file, os.getpid())
+                self._report_leftovers()
+                self.take_requests()
+            finally:
+                self._give_back_name()
+
+    def _give_back_name(self) -> None:
+        try:
+            self._claim.release()
+            self.tell("removed")
+        finally:
+            if self._control:
+                self._control.close()
 
     def _live(self, *, runs: bool = False) -> int:
         """One run of the container, which may run already. It has ended before the hooks of the end are called."""
@@ -266,7 +249,7 @@ class Supervisor:
     def set_ready(self, ready: bool) -> None:
         """The container is ready, or will never be: others of its barn may wait for that."""
         if ready:
-            self.record(health="ready")
+            self.note(health="ready")
         self.tell("ready" if ready else "not_ready")
         barn_link.send_readiness(self._link, ready)
 
@@ -311,7 +294,22 @@ class Supervisor:
         except OSError as error:
             path = os.path.join(self._claim.folder, "state.json")
             why = describe_errno(error.errno or 0)
-            raise ContainerError(f'cannot record its state in "{path}"', why=why, subject=self.spec.name) from error
+            raise ContainerError(
+                f'cannot record its state in "{path}"', why=why, subject=self.spec.name, errno=error.errno or 0
+            ) from error
+
+    def note(self, **changes: object) -> None:
+        """As `record`, of a container that goes on though its state cannot be written, as with a full disk.
+
+        Raises:
+            ContainerError: The folder is gone, and with it the name: anybody could take that.
+        """
+        try:
+            self.record(**changes)
+        except ContainerError as error:
+            if error.errno == errno.ENOENT:
+                raise
+            self.report(error)
 
     def take_requests(self) -> None:
         """Act on what has been asked over the control socket so far."""

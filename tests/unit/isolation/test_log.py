@@ -37,6 +37,64 @@ def test_times_are_beside_and_move_along(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.parametrize("gone", [("log",), (f"log{TIMES}",), ("log", f"log{TIMES}")])
+@pytest.mark.parametrize("before", [b"before", b"x" * (LARGEST - 1)], ids=["short", "long"])
+def test_a_log_that_was_removed_begins_anew(tmp_path: Path, gone: tuple[str, ...], before: bytes) -> None:
+    path = tmp_path / "log"
+    log = Log(str(path), rotates=True)
+    log.write(before)
+    for name in gone:
+        (tmp_path / name).unlink()
+    log.write(b"after")
+    log.close()
+    begins_anew = "log" in gone or len(before) > 100
+    assert path.read_bytes() == (b"after" if begins_anew else before + b"after")
+    if begins_anew:
+        assert (tmp_path / f"log{TIMES}").read_text().startswith("0 ")
+
+
+def test_a_log_that_was_replaced_is_left_where_it_is(tmp_path: Path) -> None:
+    """As logrotate does it: nothing of the file that was moved away is lost, and the new one is written to."""
+    path = tmp_path / "log"
+    log = Log(str(path), rotates=True)
+    log.write(b"x" * (LARGEST - 1))
+    path.rename(tmp_path / "log.1")
+    path.touch()
+    log.write(b"ab")
+    log.write(b"c")
+    log.close()
+    assert (tmp_path / "log.1").stat().st_size == LARGEST - 1
+    assert path.read_bytes() == b"abc"
+    for name in (f"log{TIMES}.1", f"log{TIMES}"):
+        assert (tmp_path / name).read_text().startswith("0 ")
+
+
+def test_two_that_write_the_same_log_follow_each_other(tmp_path: Path) -> None:
+    logs = [Log(str(tmp_path / "log"), rotates=True) for _ in range(2)]
+    logs[0].write(b"x" * (LARGEST - 1))
+    logs[0].write(b"ab")
+    logs[1].write(b"cd")
+    assert (tmp_path / "log").read_bytes() == b"abcd"
+    assert (tmp_path / "log.1").stat().st_size == LARGEST - 1
+    for log in logs:
+        log.close()
+
+
+def test_what_cannot_be_opened_any_more_leaves_no_descriptor(tmp_path: Path) -> None:
+    log = Log(str(tmp_path / "log"), rotates=True)
+    before = len(os.listdir("/proc/self/fd"))
+    for name in ("log", f"log{TIMES}"):
+        (tmp_path / name).unlink()
+    (tmp_path / f"log{TIMES}").mkdir()
+    log.write(b"lost")
+    log.write(b"lost")
+    assert len(os.listdir("/proc/self/fd")) == before
+    (tmp_path / f"log{TIMES}").rmdir()
+    log.write(b"found")
+    assert (tmp_path / "log").read_text().endswith("[8 bytes are missing here: the log could not be written]\nfound")
+    log.close()
+
+
 def test_what_cannot_be_opened(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError):
         Log(str(tmp_path), rotates=False)

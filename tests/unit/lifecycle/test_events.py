@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from haconiwa.errors import HostError
 from haconiwa.lifecycle.events import append_event
 from haconiwa.lifecycle.follow import Follower
 
@@ -40,6 +41,14 @@ def test_a_long_log_is_put_aside(log_dir: Path, monkeypatch: pytest.MonkeyPatch)
 def test_what_cannot_be_written_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("HACONIWA_LOG_DIR", str(tmp_path / "file"))
+    assert append_event("web", "started")["event"] == "started"
+
+
+def test_a_folder_that_others_can_write_to_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> str:
+        raise HostError("user 1000 cannot use it", why="others can write to it")
+
+    monkeypatch.setattr("haconiwa.lifecycle.events.events_file", refuse)
     assert append_event("web", "started")["event"] == "started"
 
 

@@ -28,10 +28,20 @@ def test_plain_values_are_records_again() -> None:
         {},
         {"settings": [{}], "name": ""},
         {"settings": [{"key": "a.b", "lines": [], "version": 3}], "name": "", "assign_only": False},
+        {"settings": [{"key": "a.b", "lines": [], "version": True}], "name": "", "assign_only": False},
+        {"settings": [{"key": "a.b", "lines": [], "version": [1]}], "name": "", "assign_only": False},
+        {"settings": [{"key": "a.b", "lines": "max", "version": 1}], "name": "", "assign_only": False},
+        {"settings": [{"key": "a.b", "lines": [5], "version": 1}], "name": "", "assign_only": False},
+        {"settings": [{"key": 5, "lines": ["5"], "version": 1}], "name": "", "assign_only": False},
+        {"settings": ["a.b"], "name": "", "assign_only": False},
+        {"settings": 5, "name": "", "assign_only": False},
+        {"settings": [], "name": None, "assign_only": False},
+        {"settings": [], "name": "", "assign_only": 1},
+        [],
     ],
 )
 def test_others_are_refused(plain: dict[str, object]) -> None:
-    with pytest.raises((KeyError, ValueError)):
+    with pytest.raises((KeyError, ValueError, TypeError)):
         cgroup_spec(plain)
 
 

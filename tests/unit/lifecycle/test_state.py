@@ -184,6 +184,27 @@ def test_only_what_is_the_containers_own_is_killed_in_its_groups(
     assert process.returncode == -9
 
 
+def test_claim_that_fails_gives_back_the_name(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(28, "full")
+
+    one = Claim("web")
+    one.record(state(init=Identity(pid=1, started_at=1)))
+    os.close(one._lock_fd)
+    before = os.listdir("/proc/self/fd")
+    for function in ("haconiwa.lifecycle.state.clear_leftovers", "haconiwa.lifecycle.events.append_event"):
+        with monkeypatch.context() as patch:
+            patch.setattr(function, fail)
+            with pytest.raises(OSError, match="full"):
+                Claim("web")
+    write(run_dir, b"cut off")
+    with pytest.raises(ContainerError, match="cannot read"):
+        Claim("web", adopts=True)
+    assert os.listdir("/proc/self/fd") == before
+    assert not is_supervised("web")
+    Claim("web").release()
+
+
 def test_claim_of_what_is_to_be_adopted(run_dir: Path) -> None:
     one = Claim("web")
     one.record(state(status="created"))
@@ -262,6 +283,12 @@ def test_pid_file_is_removed_only_while_it_is_ours(tmp_path: Path, content: str,
     path.write_text(content)
     remove_pid_file(str(path), 42)
     assert path.exists() == stays
+
+
+def test_pid_file_that_cannot_be_removed_is_no_error() -> None:
+    path = Path("/proc/sys/kernel/pid_max")  # a number, and nobody removes anything there
+    remove_pid_file(str(path), int(path.read_text()))
+    assert path.exists()
 
 
 def test_pid_file_that_is_something_else_stays(tmp_path: Path) -> None:

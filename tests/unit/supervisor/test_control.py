@@ -28,7 +28,9 @@ class Served:
 
     def answer(self, request: Request, peer: Peer) -> Answer:
         self.asked.append((request, peer))
-        return {"ok": True, "asked": request.get("do")}
+        for _ in range(request.get("events", 0)):
+            self.control.tell({"event": "x" * 1000})
+        return {"ok": True, "asked": request.get("do"), **({"long": "x" * 70000} if request.get("long") else {})}
 
     def connect(self) -> socket.socket:
         client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -102,6 +104,32 @@ def test_a_listener_that_does_not_read_is_let_go(served: Served) -> None:
         while listener.recv(2000):
             packets += 1
         assert 0 < packets < 10000
+
+
+def test_too_long_an_answer_is_an_error(served: Served) -> None:
+    with served.connect() as client:
+        assert served.ask(client, b'{"do": "status", "long": true}') == {
+            "ok": False, "error": ["error: cannot answer: it would take more than 65536 bytes"],
+        }  # fmt: skip
+        assert served.ask(client, b'{"do": "status"}')["ok"] is True
+
+
+def test_too_long_an_event_comes_without_its_details(served: Served) -> None:
+    with served.connect() as listener:
+        served.ask(listener, b'{"do": "events"}')
+        served.control.tell({"time": 1.5, "name": "web", "event": "failed", "error": "x" * 70000})
+        assert json.loads(listener.recv(65536)) == {"time": 1.5, "name": "web", "event": "failed"}
+
+
+def test_a_listener_that_does_not_read_what_it_asks_for_is_let_go(served: Served) -> None:
+    """It is gone by the time of the answer: the request itself makes for an event that is too much for it."""
+    with served.connect() as listener:
+        served.ask(listener, b'{"do": "events"}')
+        listener.send(b'{"do": "reload", "events": 10000}')
+        served.control.drain()
+        assert [request["do"] for request, _peer in served.asked] == ["events", "reload"]
+        while listener.recv(2000):
+            pass
 
 
 def test_a_stale_socket_is_replaced(tmp_path: Path) -> None:
