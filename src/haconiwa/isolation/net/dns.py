@@ -17,6 +17,7 @@ _A, _AAAA, _INTERNET = 1, 28, 1
 _MOST_POINTERS = 32
 _MOST_RECORDS = 256
 _LONGEST_NAME = 255
+_IN_LABELS = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 
 
 class Question:
@@ -24,11 +25,13 @@ class Question:
 
     Attributes:
         id: Of the message.
-        name: In lower case, without the final dot.
+        name: In lower case, without the final dot; its labels are of letters, digits, ``_`` and ``-`` only, so that
+            no dot within one makes another name of it.
         end: Where in the message the question ends.
+        wire: The question as a message has it, with the upper case letters it came with.
     """
 
-    __slots__ = ("end", "id", "name", "type")
+    __slots__ = ("class_", "end", "id", "name", "type", "wire")
 
     def __init__(self, message: bytes) -> None:
         if len(message) < _HEADER.size:
@@ -36,11 +39,14 @@ class Question:
         self.id, _flags, questions, *_ = _HEADER.unpack_from(message)
         if questions != 1:
             raise ValueError("not one question")
-        self.name, at = read_name(message, _HEADER.size)
+        labels, at = read_name(message, _HEADER.size)
+        self.name = ".".join(map(_label, labels))
         if at + 4 > len(message):
             raise ValueError("a question that ends too early")
         self.type = int.from_bytes(message[at : at + 2], "big")
+        self.class_ = int.from_bytes(message[at + 2 : at + 4], "big")
         self.end = at + 4
+        self.wire = b"".join(bytes((len(label),)) + label for label in (*labels, b"")) + message[at : self.end]
 
 
 def is_response(message: bytes) -> bool:
@@ -48,9 +54,9 @@ def is_response(message: bytes) -> bool:
     return len(message) >= _HEADER.size and bool(_HEADER.unpack_from(message)[1] & _RESPONSE)
 
 
-def read_name(message: bytes, at: int) -> tuple[str, int]:
-    """A name in a message, and where what follows it begins."""
-    labels: list[str] = []
+def read_name(message: bytes, at: int) -> tuple[list[bytes], int]:
+    """The labels of a name in a message, and where what follows it begins."""
+    labels: list[bytes] = []
     end, pointers, size = -1, 0, 0
     while True:
         length = _byte(message, at)
@@ -65,18 +71,18 @@ def read_name(message: bytes, at: int) -> tuple[str, int]:
             raise ValueError("a label of an unknown kind")
         at += 1
         if length == 0:
-            return ".".join(labels), at if end < 0 else end
+            return labels, at if end < 0 else end
         size += length + 1
         if at + length > len(message) or size > _LONGEST_NAME:
             raise ValueError("a name that is too long")
-        labels.append(_label(message[at : at + length]))
+        labels.append(message[at : at + length])
         at += length
 
 
 def _label(data: bytes) -> str:
-    """A label as text; a dot within one would make another name of it."""
-    text = data.decode("latin-1").lower()
-    return text.replace(".", "\\.")
+    if not _IN_LABELS.issuperset(data):
+        raise ValueError("a label with a character that no name of a host has")
+    return data.decode("ascii").lower()
 
 
 def _byte(message: bytes, at: int) -> int:

@@ -51,8 +51,27 @@ def test_another_id() -> None:
     assert dns.Question(dns.with_id(QUERY, 7)).id == 7
 
 
-def test_a_dot_within_a_label_makes_no_other_name() -> None:
-    assert dns.Question(HEADER + b"\x03a.b\x00\x00\x01\x00\x01").name == "a\\.b"
+@pytest.mark.parametrize("label", [b"a.b", b"a\\", b"a b", b"a\0", b"a*", b"\xe4", b"a\n", b"a/b"])
+def test_a_label_that_no_host_has(label: bytes) -> None:
+    name = bytes((len(label),)) + label + b"\x04good\x07example\x00"
+    with pytest.raises(ValueError, match="a label with"):
+        dns.Question(HEADER + name + b"\x00\x01\x00\x01")
+
+
+def test_a_dot_within_a_label_matches_no_wildcard() -> None:
+    """As text these two labels would be a name of ``*.good.example``."""
+    with pytest.raises(ValueError, match="a label with"):
+        dns.Question(HEADER + b"\x06x.good\x07example\x00\x00\x01\x00\x01")
+
+
+def test_labels_as_hosts_have_them() -> None:
+    question = dns.Question(HEADER + b"\x05_a-Z9\x07example\x00\x00\x01\x00\x01")
+    assert question.name == "_a-z9.example"
+
+
+def test_the_owner_of_a_record_may_have_any_name() -> None:
+    """As the targets of aliases in classless reverse zones have them. See: RFC 2317."""
+    assert dns.addresses(answer(CNAME, b"\x040/25" + A)) == [(4, 0xC0000202, 60)]
 
 
 @pytest.mark.parametrize(
