@@ -216,6 +216,50 @@ def test_names_over_tcp(host: NetHost, dns: None, python_box: Box) -> None:
     assert shown == [str(bytes(map(int, LAN.split("."))))] * 2
 
 
+SEES = """\
+import socket, sys
+seen = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+seen.bind((sys.argv[1], 53))
+print("ready", flush=True)
+while True:
+    query, client = seen.recvfrom(65536)
+    print(query[2:].hex(), flush=True)
+    seen.sendto(query[:2] + b"\\x81\\x80" + query[4:], client)
+"""
+"""A name server that prints what it is asked, without the id, and has no answers."""
+
+ASKS = """\
+import socket, sys
+for query in map(bytes.fromhex, sys.argv[1:]):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+        asked.settimeout(10)
+        asked.sendto(query, ("127.0.0.11", 53))
+        answer = asked.recv(1000)
+        print(answer[2] >> 3 & 15, answer[3] & 15)
+"""
+"""Prints operation and code of each answer."""
+
+
+def test_only_what_is_looked_up_reaches_the_server(host: NetHost, python_box: Box) -> None:
+    """It would see all else come from the host's address, from which it may take more."""
+    name = "026f6b076578616d706c6500"  # ok.example
+    update = f"1234 2800 0001 0000 0001 0000 {name} 0006 0001 c00c 0001 0001 0000003c 0004 c0000202"
+    notify = f"1234 2400 0001 0000 0000 0000 {name} 0006 0001"
+    transfer = f"1234 0000 0001 0000 0000 0000 {name} 00fc 0001"
+    trailing = f"1234 0100 0001 0000 0000 0000 {name} 0001 0001 {'ff' * 1000}"
+    cookie = f"1234 0100 0001 0000 0000 0001 {name} 0001 0001 00 0029 1000 00008000 000c 000a 0008 0102030405060708"
+    expected = f"0100 0001 0000 0000 0001 {name} 0001 0001 00 0029 04d0 00008000 0000".replace(" ", "")
+    python_box.write(settings("ok.example:8000"))
+    with host.lan.background("python3", "-c", SEES, LAN) as server:
+        shown = python_box.run(PYTHON, "-I", "-c", ASKS, update, notify, transfer, trailing, cookie).stdout
+        server.kill()
+        assert server.stdout is not None
+        seen = server.stdout.read()
+    assert shown.splitlines() == ["5 4", "4 4", "0 5", "0 1", "0 0"]
+    assert seen.split() == [expected]
+    assert denied(host, python_box) == []
+
+
 def test_a_host_that_resolves_on_its_loopback(host: NetHost, dns: None, make_box: MakeBox, python_box: Box) -> None:
     """The container cannot reach that, so our own resolver asks for it."""
     argv = ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-hosts", "--no-resolv", "--user=root"]

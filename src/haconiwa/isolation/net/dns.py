@@ -10,13 +10,30 @@ import struct
 _HEADER = struct.Struct("!HHHHHH")
 _RECORD = struct.Struct("!HHIH")
 _RESPONSE = 0x8000
-_OPCODE_AND_TRUNCATION = 0x7A00
-_RECURSION = 0x0180
-_REFUSED, _SERVER_FAILURE = 5, 2
-_A, _AAAA, _INTERNET = 1, 28, 1
+_OPCODE = 0x7800
+_RECURSION_WANTED, _RECURSION_MADE = 0x0100, 0x0080
+_PASSED_ON = _RECURSION_WANTED | 0x0030  # and of DNSSEC: AD, CD
+_FORMAT_ERROR, _SERVER_FAILURE, _NOT_IMPLEMENTED, _REFUSED = 1, 2, 4, 5
+_A, _AAAA, _OPT, _INTERNET = 1, 28, 41, 1
+_NOT_ASKED_FOR = frozenset((0, _OPT, *range(128, 255)))  # IXFR, AXFR, TSIG and the like; see RFC 6895, 3.1
+_DNSSEC_WANTED = 0x8000
+_SMALLEST_ANSWER, _LARGEST_ANSWER = 512, 1232
 _MOST_POINTERS = 32
 _MOST_RECORDS = 256
 _LONGEST_NAME = 255
+_IN_LABELS = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
+
+
+class NoQueryError(ValueError):
+    """A message that is not passed on.
+
+    Attributes:
+        answer: What the client gets; empty for nothing.
+    """
+
+    def __init__(self, answer: bytes = b"") -> None:
+        super().__init__("a message that is not passed on")
+        self.answer = answer
 
 
 class Question:
@@ -24,11 +41,13 @@ class Question:
 
     Attributes:
         id: Of the message.
-        name: In lower case, without the final dot.
+        name: In lower case, without the final dot; its labels are of letters, digits, ``_`` and ``-`` only, so that
+            no dot within one makes another name of it.
         end: Where in the message the question ends.
+        wire: The question as a message has it, with the upper case letters it came with.
     """
 
-    __slots__ = ("end", "id", "name", "type")
+    __slots__ = ("class_", "end", "id", "name", "type", "wire")
 
     def __init__(self, message: bytes) -> None:
         if len(message) < _HEADER.size:
@@ -36,11 +55,14 @@ class Question:
         self.id, _flags, questions, *_ = _HEADER.unpack_from(message)
         if questions != 1:
             raise ValueError("not one question")
-        self.name, at = read_name(message, _HEADER.size)
+        labels, at = read_name(message, _HEADER.size)
+        self.name = ".".join(map(_label, labels))
         if at + 4 > len(message):
             raise ValueError("a question that ends too early")
         self.type = int.from_bytes(message[at : at + 2], "big")
+        self.class_ = int.from_bytes(message[at + 2 : at + 4], "big")
         self.end = at + 4
+        self.wire = b"".join(bytes((len(label),)) + label for label in (*labels, b"")) + message[at : self.end]
 
 
 def is_response(message: bytes) -> bool:
@@ -48,9 +70,53 @@ def is_response(message: bytes) -> bool:
     return len(message) >= _HEADER.size and bool(_HEADER.unpack_from(message)[1] & _RESPONSE)
 
 
-def read_name(message: bytes, at: int) -> tuple[str, int]:
-    """A name in a message, and where what follows it begins."""
-    labels: list[str] = []
+def passed_on(message: bytes) -> bytes:
+    """The query that name servers get in the place of a client's.
+
+    They see it come from the host, to which they may grant more than to others: to change and to copy zones. So it is
+    made anew and says nothing but what is looked up.
+
+    Raises:
+        NoQueryError: The message asks for something else.
+    """
+    if len(message) < _HEADER.size or is_response(message):
+        raise NoQueryError
+    id_, flags, _questions, *others, additional = _HEADER.unpack_from(message)
+    if flags & _OPCODE:
+        raise NoQueryError(_header_only(message, _NOT_IMPLEMENTED))
+    try:
+        question = Question(message)
+        if any(others):
+            raise ValueError("records in a query")
+        options = _options(message, question.end, additional)
+    except ValueError:
+        raise NoQueryError(_header_only(message, _FORMAT_ERROR)) from None
+    if question.class_ != _INTERNET or question.type in _NOT_ASKED_FOR:
+        raise NoQueryError(refusal(message))
+    return _HEADER.pack(id_, flags & _PASSED_ON, 1, 0, 0, 1 if options else 0) + question.wire + options
+
+
+def _options(message: bytes, at: int, count: int) -> bytes:
+    """Our OPT record for the client's, which must be all that is left; empty where it has none. See: RFC 6891."""
+    options = b""
+    if count:
+        labels, at = read_name(message, at)
+        if count > 1 or labels or at + _RECORD.size > len(message):
+            raise ValueError("an additional record in a query")
+        kind, size, more, length = _RECORD.unpack_from(message, at)
+        if kind != _OPT:
+            raise ValueError("an additional record in a query")
+        at += _RECORD.size + length
+        size = min(max(size, _SMALLEST_ANSWER), _LARGEST_ANSWER)
+        options = b"\0" + _RECORD.pack(_OPT, size, more & _DNSSEC_WANTED, 0)
+    if at != len(message):
+        raise ValueError("a query that ends too early or too late")
+    return options
+
+
+def read_name(message: bytes, at: int) -> tuple[list[bytes], int]:
+    """The labels of a name in a message, and where what follows it begins."""
+    labels: list[bytes] = []
     end, pointers, size = -1, 0, 0
     while True:
         length = _byte(message, at)
@@ -65,18 +131,18 @@ def read_name(message: bytes, at: int) -> tuple[str, int]:
             raise ValueError("a label of an unknown kind")
         at += 1
         if length == 0:
-            return ".".join(labels), at if end < 0 else end
+            return labels, at if end < 0 else end
         size += length + 1
         if at + length > len(message) or size > _LONGEST_NAME:
             raise ValueError("a name that is too long")
-        labels.append(_label(message[at : at + length]))
+        labels.append(message[at : at + length])
         at += length
 
 
 def _label(data: bytes) -> str:
-    """A label as text; a dot within one would make another name of it."""
-    text = data.decode("latin-1").lower()
-    return text.replace(".", "\\.")
+    if not _IN_LABELS.issuperset(data):
+        raise ValueError("a label with a character that no name of a host has")
+    return data.decode("ascii").lower()
 
 
 def _byte(message: bytes, at: int) -> int:
@@ -123,5 +189,10 @@ def failure(query: bytes) -> bytes:
 
 def _without_records(query: bytes, code: int) -> bytes:
     question = Question(query)
-    flags = _HEADER.unpack_from(query)[1] & ~_OPCODE_AND_TRUNCATION & 0xFF00 | _RESPONSE | _RECURSION | code
-    return _HEADER.pack(question.id, flags, 1, 0, 0, 0) + query[_HEADER.size : question.end]
+    flags = _HEADER.unpack_from(query)[1] & _RECURSION_WANTED | _RESPONSE | _RECURSION_MADE | code
+    return _HEADER.pack(question.id, flags, 1, 0, 0, 0) + question.wire
+
+
+def _header_only(message: bytes, code: int) -> bytes:
+    id_, flags, *_ = _HEADER.unpack_from(message)
+    return _HEADER.pack(id_, flags & (_OPCODE | _RECURSION_WANTED) | _RESPONSE | _RECURSION_MADE | code, 0, 0, 0, 0)

@@ -15,6 +15,7 @@ from _socket import AF_UNIX, SHUT_WR, SOCK_STREAM, socketpair
 from haconiwa.errors import ContainerError, HostError, describe_errno, printable
 from haconiwa.host.descriptors import close_all_but, write_all
 from haconiwa.host.loop import Loop
+from haconiwa.host.rate import Rate
 from haconiwa.host.tools import in_network_namespace, open_network_namespace, run_tool
 from haconiwa.isolation.net import egress, etc
 from haconiwa.isolation.net.resolver import Listeners, Resolver
@@ -39,6 +40,7 @@ EVENT = "egress_denied"
 
 _SAID_AGAIN_AFTER_S = 60.0
 _MOST_REMEMBERED = 1000
+_COUNTED_FOR_S = 60.0
 _LARGEST = 1 << 16
 _LAST_WORDS_WITHIN_MS = 1000
 _ENDED_WITHIN_S = 2.0
@@ -186,6 +188,7 @@ class Guard:
         self._loop = Loop()
         self._report_fd = -1
         self._told: dict[str, float] = {}
+        self._rate = Rate()
 
     def run(self, report_fd: int, log: PacketLog | None, listeners: Listeners | None) -> None:
         """Work until the supervisor is gone."""
@@ -199,6 +202,7 @@ class Guard:
         self._loop.run_until(lambda: bool(gone))
         if log is not None:
             self._take_packets(log)
+        self._tell_passed_over()
 
     def _take_packets(self, log: PacketLog) -> None:
         for packet in log.read():
@@ -223,13 +227,28 @@ class Guard:
             raise OSError(str(error)) from None
 
     def _tell(self, target: str) -> None:
-        """Report what was refused, once a minute each: a program that tries on and on is one piece of news."""
+        """Report what was refused, once a minute each: a program that tries on and on is one piece of news.
+
+        A program that tries ever new things is bounded, or its events would push out those of other containers.
+        """
         now = time.monotonic()
         if not target or now < self._told.get(target, now):
+            return
+        if not self._rate.take():
+            if self._rate.passed_over == 1:
+                self._loop.call_after(_COUNTED_FOR_S, self._tell_passed_over)
             return
         if len(self._told) >= _MOST_REMEMBERED:
             self._told.clear()
         self._told[target] = now + _SAID_AGAIN_AFTER_S
+        self._write(target)
+
+    def _tell_passed_over(self) -> None:
+        count, self._rate.passed_over = self._rate.passed_over, 0
+        if count:
+            self._write(f"{count} more, not recorded one by one")
+
+    def _write(self, target: str) -> None:
         write_all(self._report_fd, f"{printable(target)}\n".encode("ascii", "backslashreplace"))
 
 

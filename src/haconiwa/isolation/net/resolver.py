@@ -148,11 +148,12 @@ class Resolver:
     def ask(self, query: bytes, kind: int, answer: Callable[[bytes], None]) -> None:
         """Have a query answered, unless it is none."""
         try:
-            question = dns.Question(query)
-        except ValueError:
+            query = dns.passed_on(query)
+        except dns.NoQueryError as error:
+            if error.answer:
+                answer(error.answer)
             return
-        if dns.is_response(query):
-            return
+        question = dns.Question(query)
         if not self._is_allowed(question.name):
             answer(dns.refusal(query))
             return

@@ -1,0 +1,58 @@
+"""What is bounded in a second and in an hour."""
+
+from __future__ import annotations
+
+from haconiwa.host.rate import Rate
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 12345.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def taken(rate: Rate, times: int) -> int:
+    return sum(rate.take() for _ in range(times))
+
+
+def test_a_second_and_the_next() -> None:
+    clock = Clock()
+    rate = Rate(per_second=3, per_hour=100, clock=clock)
+    assert taken(rate, 5) == 3
+    assert rate.passed_over == 2
+    clock.now += 0.9
+    assert not rate.take()
+    clock.now += 0.1
+    assert taken(rate, 5) == 3
+    assert rate.passed_over == 5
+
+
+def test_an_hour_and_the_next() -> None:
+    clock = Clock()
+    rate = Rate(per_second=3, per_hour=10, clock=clock)
+    found = 0
+    for _ in range(3599):
+        found += taken(rate, 3)
+        clock.now += 1
+    assert found == 10
+    assert rate.passed_over == 3599 * 3 - 10
+    clock.now += 1
+    assert taken(rate, 5) == 3
+
+
+def test_what_is_passed_over_does_not_use_it_up() -> None:
+    clock = Clock()
+    rate = Rate(per_second=1, per_hour=2, clock=clock)
+    assert taken(rate, 100) == 1
+    clock.now += 1
+    assert rate.take()
+
+
+def test_who_has_told_begins_to_count_again() -> None:
+    rate = Rate(per_second=1, per_hour=1, clock=Clock())
+    assert taken(rate, 3) == 1
+    rate.passed_over = 0
+    assert not rate.take()
+    assert rate.passed_over == 1
