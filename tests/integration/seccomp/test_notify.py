@@ -87,3 +87,17 @@ def test_a_caller_that_is_killed_while_it_waits(box: Box) -> None:
     """
     box.write("", rest)
     assert box.sh("mkdir /tmp/x; echo $?; echo alive").split() == ["137", "alive"]
+
+
+def test_a_program_cannot_flood_the_events_with_failures_of_the_handler(box: Box) -> None:
+    rest = """
+    @config.seccomp.filter().notify("mkdir", "mkdirat")
+    def make(call):
+        raise ValueError("no")
+    """
+    box.write("", rest)
+    loop = "i=0; while [ $i -lt 200 ]; do mkdir /tmp/x 2>/dev/null || i=$((i+1)); done; echo $i"
+    started = box.run("/bin/sh", "-c", loop)
+    assert started.stdout == "200\n"
+    assert 1 <= len(box.events("hook_failed")) < 150
+    assert started.stderr.count("ValueError: no") < 150
