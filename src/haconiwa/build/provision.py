@@ -27,8 +27,12 @@ from haconiwa.spec.record import replace
 
 _LONGEST_NAME = 64
 _KINDS = {"shell": "shell script", "python": "Python function", "copy": "files of the host"}
-_CAPABILITIES = frozenset(DEFAULT_CAPABILITIES) | {"audit_write", "kill", "mknod", "sys_chroot", "sys_nice"}
-"""The default ones, and what package managers and the programs that they start need beside them."""
+_OF_THE_NETWORK = {"audit_read", "net_raw"}
+_CAPABILITIES = (frozenset(DEFAULT_CAPABILITIES) - _OF_THE_NETWORK) | {
+    "audit_write", "kill", "mknod", "sys_chroot", "sys_nice",
+}  # fmt: skip
+"""The default ones without those that reach into the host's network and its audit log, which steps share, and what
+package managers and the programs that they start need beside them."""
 
 _ENVIRON = {"PATH": DEFAULT_PATH, "HOME": "/root", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
 _MOUNTS = (
