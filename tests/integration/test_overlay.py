@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import signal
 import stat
@@ -13,7 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from haconiwa.build.layer import changes
+from haconiwa.dsl.load import load_file
+from haconiwa.errors import BuildError
 from haconiwa.host.layers import layers_folder
+from haconiwa.host.tree import remove_tree
 from tests.integration.box import Box, Watched
 from tests.support.program import Program
 
@@ -144,6 +149,56 @@ def test_a_read_only_overlay_cannot_be_written(box: Box, root: Path, haconiwa: P
     settings = f"{OVERLAY}; config.rootfs.readonly = True"
     box.write(settings=settings, command=("/bin/sh", "-c", "touch /x || echo refused"))
     assert haconiwa("start", box.file).stdout == "refused\n"
+
+
+def make_deep(folder: str, depth: int, name: str = "d") -> None:
+    """Nested directories; with names of more than one letter the path is soon longer than the kernel takes."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    for _ in range(depth):
+        os.mkdir(name, dir_fd=fd)
+        inner_fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY, dir_fd=fd)
+        os.close(fd)
+        fd = inner_fd
+    os.mknod("last", 0o600, dir_fd=fd)
+    os.close(fd)
+
+
+@pytest.mark.parametrize(("depth", "name"), [(3000, "d"), (100, "\u732b" * 85)], ids=["deep", "long"])
+@pytest.mark.parametrize("both", [False, True], ids=["new", "changed"])
+def test_a_deep_tree_is_compared_and_not_committed(
+    box: Box, root: Path, haconiwa: Program, *, depth: int, name: str, both: bool
+) -> None:
+    box.write(settings=OVERLAY, command=("/bin/mkdir", "/deep"))
+    haconiwa("start", box.file)
+    upper = f"{layers_folder(str(root))}/kept/{box.name}/upper"
+    try:
+        make_deep(f"{upper}/deep", depth, name)
+        if both:
+            (root / "deep").mkdir(mode=0o755)
+            make_deep(str(root / "deep"), depth, name)
+        told = haconiwa("diff", box.file).stdout.splitlines()
+        last = f"/deep/{f'{name}/' * depth}last"
+        assert told == [f"C {last}"] if both else [len(told), told[-1]] == [depth + 2, f"A {last}"]
+        if name != "d":  # it takes long to walk a deep overlay
+            assert "File name too long" in haconiwa("commit", box.file, expect=125).stderr
+            assert os.listdir(upper) == ["deep"]
+    finally:  # the fixtures cannot
+        remove_tree(str(root / "deep"))
+        remove_tree(upper)
+
+
+def test_descriptors_that_run_out_are_told(box: Box, root: Path, haconiwa: Program) -> None:
+    box.write(settings=OVERLAY, command=("/bin/mkdir", "-p", "/new/deep"))
+    haconiwa("start", box.file)
+    spec = load_file(str(box.file)).containers[0]
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    os.close(free_fd := os.dup(0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free_fd + 1, hard))
+    try:
+        with pytest.raises(BuildError, match=r"cannot tell what is changed in .*: Too many open files \(EMFILE\)"):
+            list(changes(spec))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_paths_with_odd_characters(box: Box, root: Path, haconiwa: Program) -> None:

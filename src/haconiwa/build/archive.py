@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 
 from haconiwa.build import image_layout
+from haconiwa.build.beside import Beside, beside
 from haconiwa.build.copies import hide_mounts
 from haconiwa.build.failures import subject_of
 from haconiwa.build.place import Place, locked
@@ -25,7 +25,7 @@ from haconiwa.host.pipeline import make_pipe, pump, run_pipeline, spawn, wait
 from haconiwa.host.programs import execute_program, program_environment, run_checked
 from haconiwa.host.sizes import show_size
 from haconiwa.host.tools import find_program
-from haconiwa.kernel.mount import MS, mount
+from haconiwa.kernel.mount import MOUNT_ATTR, MS, mount, mount_setattr
 from haconiwa.spec.model import ContainerSpec
 
 TYPES = ("none", "gzip", "bzip2", "xz", "zstd", "squashfs", "oci")
@@ -50,6 +50,7 @@ _COMPRESSORS = {
 _BLOCKS = "--blocking-factor=128"  # 64 KiB at a time; with the usual 10 KiB tar needs half as long again
 _LONGEST_ANSWER = 64
 _CHANGED = 1  # tar's status when a file changed while it was read
+_AT_FDCWD = -100
 _DIGITS = re.compile(r"[0-9]{1,11}")
 
 
@@ -103,7 +104,7 @@ def archive(
     """
     if spec.rootfs is None:
         raise ConfigError(Problem(f"{spec.name}: chroot_to is not set, there is nothing to archive"))
-    place = Place(spec.rootfs.path)
+    place = Place(spec.rootfs.path, spec.rootfs.trusted_uids)
     if not os.path.isdir(place.root):
         hint = "run haconiwa create with the haco file first"
         raise BuildError(f'there is no root file system at "{place.root}"', subject=spec.name, hint=hint)
@@ -113,7 +114,7 @@ def archive(
     with subject_of(spec.name, path), locked(place):
         if dry_run and kind != "squashfs":
             return writer.measure("gzip" if kind == "oci" else kind)
-        return _write_beside(path, dry_run, lambda beside: writer.write(spec, beside, kind))
+        return _write_beside(path, dry_run, lambda folder: writer.write(spec, folder, kind))
 
 
 def _refuse_path(path: str, place: Place, kind: str) -> None:
@@ -124,19 +125,12 @@ def _refuse_path(path: str, place: Place, kind: str) -> None:
         raise BuildError(f'cannot write "{path}"', why=why)
 
 
-def _write_beside(path: str, dry_run: bool, write: Callable[[str], None]) -> int:
-    """Write under another name and rename, so that there is a whole archive or none."""
-    beside = f"{path}.partial-{os.getpid()}"
-    try:
-        write(beside)
-        size = _size(beside)
+def _write_beside(path: str, dry_run: bool, write: Callable[[Beside], None]) -> int:
+    with beside(path) as folder:
+        write(folder)
+        size = _size(folder.path)
         if not dry_run:
-            os.rename(beside, path)
-    finally:
-        if os.path.isdir(beside):
-            shutil.rmtree(beside)
-        elif os.path.exists(beside):
-            os.unlink(beside)
+            folder.settle()
     return size
 
 
@@ -162,23 +156,25 @@ class _Writer:
         self._verbose = verbose
         self._report = report
 
-    def write(self, spec: ContainerSpec, path: str, kind: str) -> None:
-        """Make the archive at a path where nothing is."""
+    def write(self, spec: ContainerSpec, folder: Beside, kind: str) -> None:
+        """Make the archive."""
         if kind == "squashfs":
-            self._write_squashfs(path)
+            self._write_squashfs(folder)
         elif kind == "oci":
-            image_layout.write(spec, path, self._write_layer, source_date())
+            image_layout.write(spec, folder.path, self._write_layer, source_date())
         else:
-            self._write_tar(path, kind)
+            self._write_tar(folder.path, kind)
 
-    def _write_squashfs(self, path: str) -> None:
-        argv, environment = self._squashfs(path), program_environment()
+    def _write_squashfs(self, folder: Beside) -> None:
+        argv, environment = self._squashfs(folder.NAME), program_environment()
 
         def work() -> int:
             hide_mounts(self._root)
-            execute_program(argv, environment)
+            _follow_no_link(self._root)
+            os.fchdir(folder.fd)  # the path by its descriptor means something else in a helper
+            execute_program(argv, environment, cwd=".")
 
-        with self._report.measured(lambda: (os.path.getsize(path), 0)):
+        with self._report.measured(lambda: (os.path.getsize(folder.path), 0)):
             run_checked(work, self._line, argv=argv, hint="")
 
     def measure(self, kind: str) -> int:
@@ -253,6 +249,14 @@ class _Writer:
 
     def _line(self, text: str) -> None:
         self._report.line("archive", text)
+
+
+def _follow_no_link(root: str) -> None:
+    """Let no link in a root be followed any more: mksquashfs opens by path what a container may exchange for a link.
+
+    Runs in: a helper with a mount namespace of its own, where the root is a mount.
+    """
+    mount_setattr(_AT_FDCWD, root, attr_set=MOUNT_ATTR.NOSYMFOLLOW)
 
 
 def _length(fd: int) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from haconiwa.build.function import run_python
 from haconiwa.build.job import Job
 from haconiwa.build.layer import stand_alone
 from haconiwa.build.marker import Marker, State, own_marker, remove_marker, sync_directory, write_marker
-from haconiwa.build.place import Place, locked
+from haconiwa.build.place import Place, locked, refuse_open
 from haconiwa.build.provision import provision as provision_existing
 from haconiwa.build.provision import provision_root
 from haconiwa.build.remove import discard
@@ -59,13 +59,14 @@ def create(spec: ContainerSpec, report: Report, *, force: bool = False, provisio
             where=bootstrap.where,
             subject=spec.name,
         )
-    place = Place(rootfs.path)
+    place = Place(rootfs.path, rootfs.trusted_uids)
     if bootstrap.skip:
         report.step(f"Bootstrap of {spec.name} is skipped")
         if provision:
             _furnish(spec, place, report)
         return
     with subject_of(spec.name, place.root, bootstrap.where):
+        refuse_open(place)
         with _umask(0o077):
             os.makedirs(place.parent, exist_ok=True)
         with locked(place):

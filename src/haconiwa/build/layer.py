@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
 
 from haconiwa.build.copies import copy_files, copy_tree
 from haconiwa.build.failures import subject_of
@@ -26,6 +26,7 @@ _OPAQUE = "trusted.overlay.opaque"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _STAY = RESOLVE.IN_ROOT | RESOLVE.NO_SYMLINKS | RESOLVE.NO_XDEV
 _AT_FDCWD = -100
+_LONGEST_PART = 1000  # in characters, each of at most four bytes: PATH_MAX is 4096, and a name has at most 255
 
 
 def changes(spec: ContainerSpec) -> Iterator[tuple[str, str]]:
@@ -35,16 +36,17 @@ def changes(spec: ContainerSpec) -> Iterator[tuple[str, str]]:
 
     Raises:
         ConfigError: The container has no layer of its own.
+        BuildError: It cannot be read.
     """
     place, upper = _layer_of(spec)
     if not os.path.isdir(upper):
         return
-    upper_fd, lower_fd = os.open(upper, _DIRECTORY), os.open(lower_of(place.root), _DIRECTORY)
     try:
-        yield from sorted(_compare(upper_fd, lower_fd, ""), key=lambda change: change[1])
-    finally:
-        os.close(upper_fd)
-        os.close(lower_fd)
+        with _opened(upper) as upper_fd, _opened(lower_of(place.root)) as lower_fd:
+            yield from sorted(_compare(upper_fd, lower_fd), key=lambda change: change[1])
+    except OSError as error:
+        why = describe_errno(error.errno or 0)
+        raise BuildError(f'cannot tell what is changed in "{upper}"', why=why, subject=spec.name) from None
 
 
 def _layer_of(spec: ContainerSpec) -> tuple[Place, str]:
@@ -53,12 +55,27 @@ def _layer_of(spec: ContainerSpec) -> tuple[Place, str]:
         raise ConfigError(
             Problem(f"{spec.name}: has no layer of its own", spec.rootfs.where if spec.rootfs else None, hint)
         )
-    place = Place(spec.rootfs.path)
+    place = Place(spec.rootfs.path, spec.rootfs.trusted_uids)
     return place, upper_of(layer_folder(place.root, spec.name))
 
 
-def _compare(upper_fd: int, lower_fd: int, path: str) -> Iterator[tuple[str, str]]:
-    """Walk a directory of the layer; `lower_fd` is the same directory of the root, -1 where there is none."""
+def _compare(top_upper_fd: int, top_lower_fd: int) -> Iterator[tuple[str, str]]:
+    """Walk the layer and the root below it; no more than one directory of each is open, however deep they are."""
+    waiting = [("", True)]
+    while waiting:
+        path, has_lower = waiting.pop()
+        with (
+            _opened_below(top_upper_fd, path) as upper_fd,
+            _opened_below(top_lower_fd, path) if has_lower else nullcontext(-1) as lower_fd,
+        ):
+            yield from _compare_one(upper_fd, lower_fd, path, waiting)
+
+
+def _compare_one(upper_fd: int, lower_fd: int, path: str, waiting: list[tuple[str, bool]]) -> Iterator[tuple[str, str]]:
+    """Compare a directory of the layer; `lower_fd` is the same directory of the root, -1 where there is none.
+
+    The directories in it are added to `waiting`, each with whether the root has it too.
+    """
     names = set(os.listdir(upper_fd))
     if lower_fd >= 0 and _is_opaque(upper_fd):
         for name in set(os.listdir(lower_fd)) - names:
@@ -75,18 +92,41 @@ def _compare(upper_fd: int, lower_fd: int, path: str) -> Iterator[tuple[str, str
         elif not stat.S_ISDIR(status.st_mode) or _looks(status) != _looks(below):
             yield "C", shown
         if stat.S_ISDIR(status.st_mode):
-            yield from _descend(name, upper_fd, lower_fd if below and stat.S_ISDIR(below.st_mode) else -1, shown)
+            waiting.append((shown, below is not None and stat.S_ISDIR(below.st_mode)))
 
 
-def _descend(name: str, upper_fd: int, lower_fd: int, shown: str) -> Iterator[tuple[str, str]]:
-    inner_upper_fd = os.open(name, _DIRECTORY, dir_fd=upper_fd)
-    inner_lower_fd = openat2(lower_fd, name, _DIRECTORY, resolve=_STAY) if lower_fd >= 0 else -1
+@contextmanager
+def _opened(path: str) -> Iterator[int]:
+    fd = os.open(path, _DIRECTORY)
     try:
-        yield from _compare(inner_upper_fd, inner_lower_fd, shown)
+        yield fd
     finally:
-        os.close(inner_upper_fd)
-        if inner_lower_fd >= 0:
-            os.close(inner_lower_fd)
+        os.close(fd)
+
+
+@contextmanager
+def _opened_below(top_fd: int, path: str) -> Iterator[int]:
+    """Open a directory by its path from a top one, which may be longer than the kernel takes at once."""
+    fd = os.dup(top_fd)
+    try:
+        for part in _parts(path):
+            inner_fd = openat2(fd, part, _DIRECTORY, resolve=_STAY)
+            os.close(fd)
+            fd = inner_fd
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _parts(path: str) -> Iterator[str]:
+    """A path in pieces that the kernel takes."""
+    rest = path.strip("/")
+    while len(rest) > _LONGEST_PART:
+        end = rest.rindex("/", 0, _LONGEST_PART)
+        yield rest[:end]
+        rest = rest[end + 1 :]
+    if rest:
+        yield rest
 
 
 def _status_below(name: str, lower_fd: int) -> os.stat_result | None:

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 
 from haconiwa.errors import BuildError, describe_errno
 from haconiwa.host.image_record import marker_path
+from haconiwa.host.paths import folder_fault
 
 
 class Place:
@@ -29,9 +30,11 @@ class Place:
         lock: The lock file.
         partial: The private folder for a root that is not complete.
         partial_root: The root in there.
+        trusted_uids: Who may own folders above it, besides root.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, trusted_uids: tuple[int, ...] = ()) -> None:
+        self.trusted_uids = trusted_uids
         self.root = os.path.realpath(root)
         self.parent, name = os.path.split(self.root)
         self.marker = marker_path(self.root)
@@ -40,13 +43,33 @@ class Place:
         self.partial_root = os.path.join(self.partial, "rootfs")
 
 
+def refuse_open(place: Place) -> None:
+    """Refuse to work on a root as root where others could exchange a folder above it for a link, and lead us elsewhere.
+
+    Ordinary users work with their own rights; in their user namespaces "/" does not belong to root.
+
+    Raises:
+        BuildError: Others own a folder above it, or can write to one.
+    """
+    if os.geteuid() != 0 or os.stat("/").st_uid != 0:
+        return
+    folder = place.parent
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    if fault := folder_fault(folder, place.trusted_uids):
+        why, mend = fault
+        hint = f"{mend}, or keep the root file system below folders that only root can write to"
+        raise BuildError(f'cannot work on "{place.root}"', why=f"{why}, who could lead this elsewhere", hint=hint)
+
+
 @contextmanager
 def locked(place: Place) -> Iterator[None]:
     """Hold the lock of a root; the folder above must exist.
 
     Raises:
-        BuildError: Somebody else holds it, or the lock file cannot be made.
+        BuildError: Somebody else holds it, the lock file cannot be made, or others could exchange a folder above.
     """
+    refuse_open(place)
     try:
         fd = _acquire(place.lock)
     except BlockingIOError:

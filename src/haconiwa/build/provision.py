@@ -27,8 +27,12 @@ from haconiwa.spec.record import replace
 
 _LONGEST_NAME = 64
 _KINDS = {"shell": "shell script", "python": "Python function", "copy": "files of the host"}
-_CAPABILITIES = frozenset(DEFAULT_CAPABILITIES) | {"audit_write", "kill", "mknod", "sys_chroot", "sys_nice"}
-"""The default ones, and what package managers and the programs that they start need beside them."""
+_OF_THE_NETWORK = {"audit_read", "net_raw"}
+_CAPABILITIES = (frozenset(DEFAULT_CAPABILITIES) - _OF_THE_NETWORK) | {
+    "audit_write", "kill", "mknod", "sys_chroot", "sys_nice",
+}  # fmt: skip
+"""The default ones without those that reach into the host's network and its audit log, which steps share, and what
+package managers and the programs that they start need beside them."""
 
 _ENVIRON = {"PATH": DEFAULT_PATH, "HOME": "/root", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
 _MOUNTS = (
@@ -57,7 +61,7 @@ def provision(spec: ContainerSpec, report: Report, *, only: Sequence[str] = ()) 
     steps = _chosen(spec, only)
     if spec.rootfs is None:
         raise ConfigError(Problem(f"{spec.name}: chroot_to is not set, there is nothing to provision"))
-    place = Place(spec.rootfs.path)
+    place = Place(spec.rootfs.path, spec.rootfs.trusted_uids)
     if not os.path.isdir(place.root):
         skipped = spec.bootstrap and spec.bootstrap.skip
         hint = "skip_bootstrap leaves making it to you" if skipped else "make it with haconiwa create"

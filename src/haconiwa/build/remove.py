@@ -21,17 +21,18 @@ _OF_VAR = ("backups", "cache", "lib", "local", "log", "mail", "opt", "spool", "t
 _FEWEST_PARTS = 2
 
 
-def remove(path: str, *, force: bool) -> None:
+def remove(path: str, *, force: bool, trusted_uids: tuple[int, ...] = ()) -> None:
     """Remove a root file system and what is recorded about it, never crossing a mount or following a link.
 
     Args:
         path: Absolute host path of the root.
         force: Also a directory that haconiwa has not made.
+        trusted_uids: Who may own folders above it, besides root.
 
     Raises:
         BuildError: It is in use, not ours, or a directory of the system, or something is mounted below.
     """
-    place = Place(path)
+    place = Place(path, trusted_uids)
     _refuse_system(place.root)
     if not os.path.isdir(place.parent):
         return

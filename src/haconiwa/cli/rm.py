@@ -12,12 +12,11 @@ from haconiwa.isolation.persistence import remove_kept
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from types import SimpleNamespace
 
     from haconiwa.cli.arguments import Parser
     from haconiwa.cli.output import Output
-    from haconiwa.spec.model import BarnSpec
+    from haconiwa.spec.model import BarnSpec, RootfsSpec
 
 DESCRIPTION = """\
 Remove the root file system of a haco file, and what haconiwa has recorded about it. The file itself stays.
@@ -49,17 +48,17 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
     spec = select(load_usable(arguments.file), arguments.name)
     if arguments.namespaces:
         return _remove_namespaces(spec, output)
-    paths = dict.fromkeys(container.rootfs.path for container in spec.containers if container.rootfs)
-    if not paths:
+    roots = {container.rootfs.path: container.rootfs for container in spec.containers if container.rootfs}
+    if not roots:
         raise ConfigError(Problem(f'"{spec.file}" has no chroot_to, there is nothing to remove'))
-    return with_files_of_all(lambda: _remove(paths, arguments, output))
+    return with_files_of_all(lambda: _remove(roots, arguments, output))
 
 
-def _remove(paths: Iterable[str], arguments: SimpleNamespace, output: Output) -> int:
-    for path in paths:
+def _remove(roots: dict[str, RootfsSpec], arguments: SimpleNamespace, output: Output) -> int:
+    for path, rootfs in roots.items():
         real = os.path.realpath(path)
         was_there = os.path.lexists(real)
-        remove(path, force=arguments.force)
+        remove(path, force=arguments.force, trusted_uids=rootfs.trusted_uids)
         output.say(f"Removed rootfs {real}" if was_there else f"There is no rootfs {real}")
         if os.path.islink(path):
             output.say(f"{path} is a link to it and stays")

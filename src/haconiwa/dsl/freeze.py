@@ -199,6 +199,7 @@ def _rootfs(container: Container) -> RootfsSpec | None:
         use_legacy_chroot=_section(container, Filesystem).get("use_legacy_chroot", False),
         idmap=_section(container, Rootfs).get("idmap"),
         overlay=_section(container, Rootfs).get("overlay", False),
+        trusted_uids=container._load.defaults.trusted_uids,
         where=_where(container, "chroot_to"),
     )
 

@@ -10,6 +10,7 @@ import os
 import stat
 
 from haconiwa.errors import ConfigError, Problem, describe_errno
+from haconiwa.host.paths import fault_of, folder_fault
 
 SIZE_MAX = 1 << 20
 """Largest haco file in bytes."""
@@ -85,8 +86,7 @@ def check_trusted(file: str, trusted_uids: tuple[int, ...] = ()) -> None:
     Raises:
         ConfigError: With the reason.
     """
-    _check_owner(file, os.stat(file), trusted_uids)
-    _check_folders(file, trusted_uids)
+    _check(file, os.stat(file), trusted_uids)
 
 
 def _unreadable(file: str, error: OSError | ValueError, missing_hint: str = "") -> ConfigError:
@@ -103,26 +103,16 @@ def _check_opened(file: str, fd: int, trusted_uids: tuple[int, ...]) -> str:
         raise ConfigError(f'"{file}" is larger than {SIZE_MAX} bytes')
     # The descriptor knows the real path of what was opened; looking the name up again could find another file.
     real_file = os.readlink(f"/proc/self/fd/{fd}")
-    _check_owner(real_file, status, trusted_uids)
-    _check_folders(real_file, trusted_uids)
+    _check(real_file, status, trusted_uids)
     return real_file
 
 
-def _check_folders(file: str, trusted_uids: tuple[int, ...]) -> None:
-    folder = file
-    while folder != "/":
-        folder = os.path.dirname(folder)
-        _check_owner(folder, os.stat(folder), trusted_uids)
-
-
-def _check_owner(path: str, status: os.stat_result, trusted_uids: tuple[int, ...]) -> None:
-    mode = status.st_mode
-    if status.st_uid not in (0, os.geteuid(), *trusted_uids):
-        what = f'"{path}" belongs to user {status.st_uid}, not to root or to you'
-        raise ConfigError(Problem(what, None, "chown it, or set trusted_uids in the global config"))
-    sticky_folder = stat.S_ISDIR(mode) and mode & stat.S_ISVTX
-    if mode & (stat.S_IWGRP | stat.S_IWOTH) and not sticky_folder:
-        raise ConfigError(Problem(f'others can write to "{path}" (mode {mode & 0o7777:04o})', None, "chmod go-w it"))
+def _check(file: str, status: os.stat_result, trusted_uids: tuple[int, ...]) -> None:
+    fault = fault_of(file, status, trusted_uids) or folder_fault(os.path.dirname(file), trusted_uids)
+    if fault:
+        what, mend = fault
+        more = ", or set trusted_uids in the global config" if mend == "chown it" else ""
+        raise ConfigError(Problem(what, None, mend + more))
 
 
 def _read(file: str, fd: int) -> bytes:

@@ -79,6 +79,29 @@ def _folder(variable: str, system: str, xdg_variable: str, default: str) -> str:
     return folder
 
 
+def folder_fault(folder: str, trusted_uids: tuple[int, ...] = ()) -> tuple[str, str] | None:
+    """How others could exchange what is below a folder, and what would mend it; None when nobody could.
+
+    Args:
+        folder: Host path without links; each folder above it counts too.
+        trusted_uids: Who may do so besides root and the caller.
+    """
+    while not (fault := fault_of(folder, os.stat(folder), trusted_uids)) and folder != "/":
+        folder = os.path.dirname(folder)
+    return fault
+
+
+def fault_of(path: str, status: os.stat_result, trusted_uids: tuple[int, ...] = ()) -> tuple[str, str] | None:
+    """As `folder_fault`, of one file or folder alone."""
+    mode = status.st_mode
+    if status.st_uid not in (0, os.geteuid(), *trusted_uids):
+        return f'"{path}" belongs to user {status.st_uid}, not to root or to you', "chown it"
+    sticky_folder = stat.S_ISDIR(mode) and mode & stat.S_ISVTX
+    if mode & (stat.S_IWGRP | stat.S_IWOTH) and not sticky_folder:
+        return f'others can write to "{path}" (mode {mode & 0o7777:04o})', "chmod go-w it"
+    return None
+
+
 def network_dir() -> str:
     """Folder of what containers have leased: addresses, bridges, ports. No container can have its name."""
     return os.path.join(run_dir(), ".network")

@@ -65,6 +65,7 @@ class RootfsSpec(Record):
         idmap: In a user namespace, show its files with the container's ids; None when its owner is not mapped.
         overlay: The container writes to a layer of its own, and the directory is never changed.
         ephemeral: That layer is thrown away when the container ends.
+        trusted_uids: Who may own the folders above it when root makes or removes it, besides root.
     """
 
     path: str
@@ -74,6 +75,7 @@ class RootfsSpec(Record):
     idmap: bool | None = None
     overlay: bool = False
     ephemeral: bool = False
+    trusted_uids: tuple[int, ...] = ()
     where: Where | None = None
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import stat
 import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -229,6 +230,82 @@ def test_an_interrupted_archive_leaves_nothing(root: Path, tmp_path: Path, kind:
     with pytest.raises(KeyboardInterrupt):
         archive(web(root), str(tmp_path / "a"), kind, Interrupting(), verbose=True)
     assert os.listdir(tmp_path) == ["web"]
+
+
+@pytest.fixture
+def precious(tmp_path: Path) -> Iterator[Path]:
+    """A folder of somebody else's, with a file that stays as it is."""
+    folder = tmp_path / "precious"
+    folder.mkdir(mode=0o700)
+    (folder / "new").write_text("kept", encoding="ascii")
+    yield folder
+    assert os.listdir(folder) == ["new"]
+    assert (folder / "new").read_text(encoding="ascii") == "kept"
+
+
+@pytest.mark.requires("mksquashfs")
+@pytest.mark.parametrize("kind", TYPES)
+def test_no_planted_link_is_written_through(root: Path, tmp_path: Path, precious: Path, kind: str) -> None:
+    (tmp_path / f"a.partial-{os.getpid()}").symlink_to(precious / "new")
+    if kind != "oci":  # a directory replaces no link
+        (tmp_path / "a").symlink_to(precious / "new")
+    archive(web(root), str(tmp_path / "a"), kind, Recorder())
+    assert not (tmp_path / "a").is_symlink()
+
+
+@pytest.mark.requires("mksquashfs")
+@pytest.mark.parametrize("kind", TYPES)
+def test_a_folder_that_is_exchanged_meanwhile_leads_nowhere(
+    root: Path, tmp_path: Path, precious: Path, kind: str
+) -> None:
+    target = tmp_path / "out"
+    target.mkdir()
+
+    def exchange(_text: str) -> None:
+        for name in [name for name in os.listdir(target) if not os.path.islink(target / name)]:
+            os.rename(target / name, tmp_path / "moved")
+            os.symlink(precious, target / name)
+
+    archive(web(root), str(target / "a"), kind, Recorder(exchange), verbose=True)
+    assert os.listdir(tmp_path / "moved") == []
+    assert (target / "a").lstat().st_size > 0
+    assert not (target / "a").is_symlink()
+
+
+@pytest.mark.parametrize("put", [os.symlink, os.rename], ids=["link", "folder"])
+def test_a_folder_that_is_exchanged_at_once_is_refused(
+    root: Path, tmp_path: Path, precious: Path, monkeypatch: pytest.MonkeyPatch, put: Callable[[Path, Path], None]
+) -> None:
+    make = os.mkdir
+    exchanged = []
+
+    def make_and_exchange(name: str, mode: int = 0o777, *, dir_fd: int | None = None) -> None:
+        make(name, mode, dir_fd=dir_fd)
+        os.rmdir(name, dir_fd=dir_fd)
+        put(precious, tmp_path / name)
+        exchanged.append(tmp_path / name)
+
+    monkeypatch.setattr(os, "mkdir", make_and_exchange)
+    with pytest.raises(BuildError, match="somebody else changes the folder that it is in"):
+        archive(web(root), str(tmp_path / "a"), "none", Recorder())
+    if put is os.rename:
+        exchanged[0].rename(precious)
+
+
+@pytest.mark.requires("mksquashfs")
+def test_squashfs_follows_no_link_that_takes_the_place_of_a_folder(tmp_path: Path, precious: Path) -> None:
+    root = tmp_path / "web"
+    (root / "z").mkdir(parents=True)
+    (root / "z/new").write_text("own", encoding="ascii")
+    # the file "a" is what a command prints, which is run before the folders are read
+    swap = f"mv {root}/z {tmp_path}/moved; ln -s {precious} {root}/z; echo swapped"
+    options = ["-p", f"a f 444 0 0 {swap}", "-processors", "1"]
+    archive(web(root), str(tmp_path / "a.squashfs"), "squashfs", Recorder(), options=options)
+    assert (root / "z").is_symlink()
+    unsquash: list[str | Path] = ["unsquashfs", "-d", tmp_path / "again", tmp_path / "a.squashfs"]
+    subprocess.run(unsquash, check=True, capture_output=True, stdin=subprocess.DEVNULL)
+    assert (tmp_path / "again/a").read_text(encoding="ascii") == "swapped\n"
+    assert "kept" not in (tmp_path / "again/z/new").read_text(encoding="ascii")
 
 
 def test_an_archive_is_replaced_at_once(root: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from haconiwa.build.marker import State, own_marker
 from haconiwa.build.place import Place
 from haconiwa.build.provision import provision
 from haconiwa.errors import BuildError, ConfigError, HaconiwaError, Where
+from haconiwa.kernel.capabilities import to_mask
 from haconiwa.spec.build import ProvisionSpec, ProvisionStep
 from haconiwa.spec.model import ContainerSpec
 from haconiwa.spec.record import replace
@@ -96,6 +97,15 @@ def test_a_step_finds_what_tools_expect(make: Make) -> None:
     assert texts[1:3] == ["not a tty", "no tty"]
     assert texts[3] == "1"
     assert int(texts[4]) < 5
+
+
+def test_a_step_has_no_right_on_the_hosts_network(make: Make) -> None:
+    report = created(make(shell_step("set +x; grep -e CapBnd -e Seccomp: /proc/self/status")))
+    mask = to_mask(
+        "audit_write chown dac_override fowner fsetid kill mknod net_bind_service setfcap setgid setpcap setuid "
+        "sys_chroot sys_nice".split()
+    )
+    assert " ".join(report.texts()[-2:]).split() == ["CapBnd:", f"{mask:016x}", "Seccomp:", "2"]
 
 
 def test_temporary_files_and_mounts_of_a_step_do_not_stay(make: Make) -> None:
