@@ -16,7 +16,6 @@ from haconiwa.kernel import signals as signal
 from haconiwa.lifecycle.identity import Identity, signal_process
 from haconiwa.lifecycle.init import run_child
 from haconiwa.lifecycle.program import EXECUTE, READY
-from haconiwa.lifecycle.stop import ALONE_S, wait_for_end
 from haconiwa.lifecycle.sync import FAILED, MESSAGE_SIZE, WENT_WRONG, decode_failure, place_of, step_error
 
 TYPE_CHECKING = False
@@ -246,6 +245,8 @@ class Container:
 
         Only where that does not end, because another one inside holds it by ptrace(2), all in the groups are killed.
         """
+        from haconiwa.lifecycle.stop import ALONE_S, wait_for_end  # no start needs it before the program runs
+
         ends = False
         if self.exit_status is None and self.pidfd >= 0:
             signal_process(self.pidfd, signal.SIGKILL)  # one that was adopted may be reaped by its parent any time
