@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tests.support.program import TREE, Program
+from tests.support.program import Program, source_for_everybody
 from tests.support.rootfs import make_busybox_root
 
 _PYTHON = "/usr/bin/python3"  # that everybody can read; the one that runs the tests may be below root's home
@@ -58,7 +58,8 @@ class User:
             (base / name).write_text(f"{self.name}:{first_id}:{ids}\n" if first_id else "", encoding="utf-8")
         self._groups = f"groups={','.join(map(str, groups))}" if groups else "clear-groups"
         self.set_environ()
-        self.haconiwa = self._program("haconiwa", f"{_PYTHON} -I -B -c '{_MAIN}' {TREE}/src")
+        source = source_for_everybody(str(base.parent))
+        self.haconiwa = self._program("haconiwa", f"{_PYTHON} -I -B -c '{_MAIN}' {source}")
         self.run = self._program("run", "")
 
     @property

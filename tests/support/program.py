@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,25 @@ from collections.abc import Iterable, Mapping
 import pexpect
 
 TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def source_for_everybody(folder: str) -> str:
+    """Where every user can read the package's source. One below root's home nobody else can, so there is a copy then.
+
+    Args:
+        folder: Of this run, open to every user; the copy is made there once.
+    """
+    source, above = os.path.join(TREE, "src"), TREE
+    while os.stat(above).st_mode & 0o001 and above != "/":
+        above = os.path.dirname(above)
+    if os.stat(above).st_mode & 0o001:
+        return source
+    copy = os.path.join(folder, "source")
+    if not os.path.exists(copy):
+        shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    return copy
+
+
 _LAUNCHER = """\
 #!{python}
 import sys

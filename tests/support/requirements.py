@@ -27,6 +27,7 @@ PROGRAMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "git": ("git", ("git",)),
     "ip": ("ip", ("iproute2",)),
     "journalctl": ("journalctl", ("systemd",)),
+    "bzip2": ("bzip2", ("bzip2",)),
     "kmod": ("depmod", ("kmod",)),
     "nft": ("nft", ("nftables",)),
     "lxc": ("lxc-create", ("lxc", "lxc-templates")),

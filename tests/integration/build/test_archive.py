@@ -23,7 +23,7 @@ from tests.conftest import RunDirs
 from tests.support.build import Recorder, container
 from tests.support.program import Program
 
-pytestmark = [pytest.mark.requires("root"), pytest.mark.usefixtures("run_dirs")]
+pytestmark = [pytest.mark.requires("root", "bzip2", "xz", "zstd"), pytest.mark.usefixtures("run_dirs")]
 
 TARS = ["none", "gzip", "bzip2", "xz", "zstd"]
 CAP_NET_RAW = bytes.fromhex("0100000200200000000000000000000000000000")

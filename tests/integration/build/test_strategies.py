@@ -33,7 +33,7 @@ def difference(left: Path, right: Path) -> str:
 
 
 @pytest.mark.setting("bootstrap.strategy", "bootstrap.archive_path")
-@pytest.mark.requires("busybox", "xz", "zstd")
+@pytest.mark.requires("busybox", "bzip2", "xz", "zstd")
 @pytest.mark.parametrize("option", ["--gzip", "--bzip2", "--xz", "--zstd", "--sort=name"])
 def test_tarball_of_every_compression(busybox_template: Path, tmp_path: Path, option: str) -> None:
     path = archive(busybox_template, tmp_path / "root.archive", option)

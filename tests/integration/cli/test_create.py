@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import RunDirs
-from tests.support.program import TREE, Program
+from tests.support.program import Program, source_for_everybody
 
 HacoFile = Callable[..., Path]
 TEXT = """\
@@ -125,7 +125,7 @@ def as_nobody(
     file = haco_file(TEXT.format(root=str(run_dirs.lib / "made"), second="true"))
     # an interpreter that everybody can read; the program's own may be below root's home
     code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from haconiwa.cli.main import main; main()"
-    package = f"{TREE}/src"
+    package = source_for_everybody(str(run_dirs.base.parent))
     argv = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "/usr/bin/python3", "-I", "-B", "-c", code]
     return subprocess.run(
         [*argv, package, command, *([] if command == "ps" else [file])],
