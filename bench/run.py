@@ -117,7 +117,8 @@ def run_once(argv: list[str], stderr: str) -> tuple[int, Sample]:
         (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
         (os.POSIX_SPAWN_OPEN, 2, stderr, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),
     ]
-    environ = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8"}
+    places = {key: value for key, value in os.environ.items() if key.startswith("HACONIWA_")}
+    environ = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", **places}
     started = time.perf_counter()
     pid = os.posix_spawn(program, argv, environ, file_actions=actions, setsigdef=[signal.SIGPIPE])
     _, status, usage = os.wait4(pid, 0)

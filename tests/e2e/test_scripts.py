@@ -44,6 +44,7 @@ def test_the_demo_tells_an_ordinary_user_what_it_needs(session_dir: Path) -> Non
 
 
 @pytest.mark.requires("root", "busybox")
+@pytest.mark.usefixtures("run_dirs")
 def test_the_benchmark_measures_and_leaves_nothing() -> None:
     bench = run(TREE / "bench/run.py", "--rounds=2", "--only=haconiwa,unshare", "--json", timeout_s=60)
     assert bench.returncode == 0, bench.stderr
