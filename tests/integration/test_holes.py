@@ -99,7 +99,7 @@ def on_the_host() -> dict[str, list[str]]:
     """What the program finds where nothing confines it, in a session keyring that is told to be the host's."""
     argv = [*PYTHON, "-c", _LOOSEN.format(keyctl=NUMBERS["keyctl"]), facts(), *PYTHON, str(PROBE)]
     environ = {**os.environ, "SECRET": "1"}
-    with open("/dev/null", encoding="ascii") as null:
+    with open("/dev/null", encoding="ascii") as null, subprocess.Popen(["cat"], stdin=subprocess.PIPE) as _one_more:
         done = subprocess.run(
             argv, stdin=null, stdout=subprocess.PIPE, text=True, check=True, cwd="/usr", env=environ,
             preexec_fn=careless, close_fds=False,

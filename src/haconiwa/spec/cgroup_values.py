@@ -117,10 +117,17 @@ def device_number(plain: str) -> str:
     return f"{_digits(major, 0, 4095, expected)}:{_digits(minor, 0, 1048575, expected)}"
 
 
+def _line(value: object, expected: str) -> str:
+    line = text(value, expected)
+    if not line.strip():
+        raise Refused(f"{show(line)} is not {expected}")
+    return line
+
+
 def _lines(value: object, parse: Callable[[str], str], expected: str) -> Lines:
     """One line, or a list of lines, no two for one device."""
     given = [value] if _is_text(value) else items(value, lambda item: item, f"{expected}, or a list of such")
-    lines = tuple(parse(text(line, expected)) for line in given)
+    lines = tuple(parse(_line(line, expected)) for line in given)
     subjects = [line.split()[0] for line in lines]
     if not lines or len(set(subjects)) < len(subjects):
         raise Refused("names a device twice" if lines else "is an empty list")
@@ -199,7 +206,7 @@ def device_rule(value: object) -> Lines:
     given = [value] if _is_text(value) else items(value, lambda item: item, f"{expected}, or a list of such")
     if not given:
         raise Refused("is an empty list")
-    return tuple(parse(text(line, expected)) for line in given)
+    return tuple(parse(_line(line, expected)) for line in given)
 
 
 def words(*allowed: str) -> Parser:

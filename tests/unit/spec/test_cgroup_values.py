@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from haconiwa.spec import cgroup_keys, cgroup_names
@@ -124,7 +124,15 @@ def test_units_are_powers_of_1024(number: int, unit: str) -> None:
     assert cgroup_keys.value("memory.max", f"{number}{unit}", None) == (str(number * factor),)
 
 
+@pytest.mark.parametrize("value", [" ", "\t", ["8:0 500", " "]])
+def test_a_blank_line_is_refused(value: object) -> None:
+    for key in ("io.max", "io.weight", "blkio.weight_device", "blkio.throttle.read_bps_device", "devices.allow"):
+        with pytest.raises(Refused):
+            cgroup_keys.value(key, value, None)
+
+
 @settings(max_examples=30)
+@example(" ")
 @given(st.one_of(st.text(), st.integers(), st.floats(), st.none(), st.binary(), st.lists(st.text(), max_size=3)))
 def test_any_value_is_taken_or_refused(value: object) -> None:
     for key in (*cgroup_keys.V1_KEYS, *cgroup_keys.V2_KEYS, "hugetlb.2MB.max"):
