@@ -25,7 +25,7 @@ from haconiwa.host.pipeline import make_pipe, pump, run_pipeline, spawn, wait
 from haconiwa.host.programs import execute_program, program_environment, run_checked
 from haconiwa.host.sizes import show_size
 from haconiwa.host.tools import find_program
-from haconiwa.kernel.mount import MOUNT_ATTR, MS, mount, mount_setattr
+from haconiwa.kernel.mount import AT_FDCWD, MOUNT_ATTR, MS, mount, mount_setattr
 from haconiwa.spec.model import ContainerSpec
 
 TYPES = ("none", "gzip", "bzip2", "xz", "zstd", "squashfs", "oci")
@@ -50,7 +50,6 @@ _COMPRESSORS = {
 _BLOCKS = "--blocking-factor=128"  # 64 KiB at a time; with the usual 10 KiB tar needs half as long again
 _LONGEST_ANSWER = 64
 _CHANGED = 1  # tar's status when a file changed while it was read
-_AT_FDCWD = -100
 _DIGITS = re.compile(r"[0-9]{1,11}")
 
 
@@ -256,7 +255,7 @@ def _follow_no_link(root: str) -> None:
 
     Runs in: a helper with a mount namespace of its own, where the root is a mount.
     """
-    mount_setattr(_AT_FDCWD, root, attr_set=MOUNT_ATTR.NOSYMFOLLOW)
+    mount_setattr(AT_FDCWD, root, attr_set=MOUNT_ATTR.NOSYMFOLLOW)
 
 
 def _length(fd: int) -> tuple[int, int]:

@@ -18,14 +18,13 @@ from haconiwa.host.layers import drop_base, layer_folder, lower_of, upper_of
 from haconiwa.host.tree import remove_tree
 from haconiwa.isolation.overlay import mount_overlay
 from haconiwa.kernel.files import RESOLVE, openat2
-from haconiwa.kernel.mount import MOUNT_ATTR, MOVE_MOUNT, move_mount
+from haconiwa.kernel.mount import AT_FDCWD, MOUNT_ATTR, MOVE_MOUNT, move_mount
 from haconiwa.kernel.rename import RENAME, renameat2
 from haconiwa.spec.model import ContainerSpec
 
 _OPAQUE = "trusted.overlay.opaque"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _STAY = RESOLVE.IN_ROOT | RESOLVE.NO_SYMLINKS | RESOLVE.NO_XDEV
-_AT_FDCWD = -100
 _LONGEST_PART = 1000  # in characters, each of at most four bytes: PATH_MAX is 4096, and a name has at most 255
 
 
@@ -201,14 +200,14 @@ def _merge(place: Place, folder: str, report: Report) -> None:
 
     def show() -> None:
         fd = mount_overlay(place.root, folder, MOUNT_ATTR.NODEV | MOUNT_ATTR.NOSUID)
-        move_mount(fd, "", _AT_FDCWD, merged, MOVE_MOUNT.F_EMPTY_PATH)
+        move_mount(fd, "", AT_FDCWD, merged, MOVE_MOUNT.F_EMPTY_PATH)
 
     copy_files(merged, place.partial_root, report, prepare=show)
 
 
 def _exchange(place: Place, marker: Marker | None) -> None:
     try:
-        renameat2(_AT_FDCWD, place.partial_root, _AT_FDCWD, place.root, RENAME.EXCHANGE)
+        renameat2(AT_FDCWD, place.partial_root, AT_FDCWD, place.root, RENAME.EXCHANGE)
     except OSError as error:
         raise BuildError(f'cannot replace "{place.root}"', why=describe_errno(error.errno or 0)) from None
     if marker:

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from haconiwa.errors import BuildError, describe_errno
+from haconiwa.host.descriptors import is_at
 from haconiwa.host.image_record import marker_path
 from haconiwa.host.paths import folder_fault
 
@@ -90,7 +91,7 @@ def _acquire(path: str) -> int:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.exists(path) and os.path.samestat(os.fstat(fd), os.stat(path)):
+            if is_at(fd, path):
                 return fd
         except BaseException:
             os.close(fd)

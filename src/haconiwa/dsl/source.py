@@ -111,8 +111,7 @@ def _check(file: str, status: os.stat_result, trusted_uids: tuple[int, ...]) -> 
     fault = fault_of(file, status, trusted_uids) or folder_fault(os.path.dirname(file), trusted_uids)
     if fault:
         what, mend = fault
-        more = ", or set trusted_uids in the global config" if mend == "chown it" else ""
-        raise ConfigError(Problem(what, None, mend + more))
+        raise ConfigError(Problem(what, None, mend))
 
 
 def _read(file: str, fd: int) -> bytes:

@@ -30,6 +30,14 @@ def write_beside(path: str, text: str) -> None:
     os.rename(temporary, path)
 
 
+def is_at(fd: int, path: str) -> bool:
+    """Whether a path still leads to an open file: others may have removed, moved or replaced it."""
+    try:
+        return os.path.samestat(os.fstat(fd), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
 def memory_file(content: bytes) -> int:
     """A descriptor that reads as `content`, with no file and no writer that could block.
 

@@ -79,6 +79,9 @@ def _folder(variable: str, system: str, xdg_variable: str, default: str) -> str:
     return folder
 
 
+_CHOWN = "chown it, or set trusted_uids in the global config"
+
+
 def folder_fault(folder: str, trusted_uids: tuple[int, ...] = ()) -> tuple[str, str] | None:
     """How others could exchange what is below a folder, and what would mend it; None when nobody could.
 
@@ -95,7 +98,7 @@ def fault_of(path: str, status: os.stat_result, trusted_uids: tuple[int, ...] = 
     """As `folder_fault`, of one file or folder alone."""
     mode = status.st_mode
     if status.st_uid not in (0, os.geteuid(), *trusted_uids):
-        return f'"{path}" belongs to user {status.st_uid}, not to root or to you', "chown it"
+        return f'"{path}" belongs to user {status.st_uid}, not to root or to you', _CHOWN
     sticky_folder = stat.S_ISDIR(mode) and mode & stat.S_ISVTX
     if mode & (stat.S_IWGRP | stat.S_IWOTH) and not sticky_folder:
         return f'others can write to "{path}" (mode {mode & 0o7777:04o})', "chmod go-w it"

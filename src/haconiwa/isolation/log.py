@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import time
 
+from haconiwa.host.descriptors import is_at
+
 LARGEST = 8 << 20
 """Bytes after which a log is put aside as ``.1``."""
 
@@ -86,20 +88,13 @@ class Log:
 
     def _begin_anew_if_due(self, more: int) -> None:
         """Go on with another file when this one gets too long, or somebody has removed, moved or replaced it."""
-        if _is_at(self.fd, self._path) and os.fstat(self.fd).st_size + more <= LARGEST:
+        if is_at(self.fd, self._path) and os.fstat(self.fd).st_size + more <= LARGEST:
             return
         before = self.fds()
         for fd, name in zip(before, (self._path, self._path + TIMES), strict=True):
-            if _is_at(fd, name):
+            if is_at(fd, name):
                 os.rename(name, f"{name}.1")
         self._open()
         for fd in before:
             os.close(fd)
         self._stamped = 0.0
-
-
-def _is_at(fd: int, path: str) -> bool:
-    try:
-        return os.path.samestat(os.fstat(fd), os.stat(path))
-    except FileNotFoundError:
-        return False

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 
 from haconiwa.errors import HostError
+from haconiwa.host.descriptors import is_at
 from haconiwa.host.paths import events_file
 from haconiwa.kernel.locks import try_lock
 from haconiwa.lifecycle.json_text import to_json
@@ -64,5 +65,5 @@ def _open(path: str) -> int:
 
 def _put_aside(fd: int, path: str) -> None:
     """Rename the file, unless another supervisor does so or has just done it."""
-    if try_lock(fd) and os.path.samestat(os.fstat(fd), os.stat(path)):
+    if try_lock(fd) and is_at(fd, path):
         os.rename(path, f"{path}.1")

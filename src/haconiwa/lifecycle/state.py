@@ -11,7 +11,7 @@ import stat
 import time
 
 from haconiwa.errors import ContainerError
-from haconiwa.host.descriptors import write_beside
+from haconiwa.host.descriptors import is_at, write_beside
 from haconiwa.host.paths import run_dir
 from haconiwa.isolation.groups import is_populated, kill_groups, remove_groups
 from haconiwa.kernel.locks import path_is_locked, try_lock
@@ -135,11 +135,7 @@ class Claim:
     def release(self) -> None:
         """Forget the container: its directory goes, and with it the lock, unless it is another one's by now."""
         try:
-            lock = os.stat(f"{self.folder}/lock", follow_symlinks=False)
-        except FileNotFoundError:
-            lock = None
-        try:
-            if lock and os.path.samestat(lock, os.fstat(self._lock_fd)):
+            if is_at(self._lock_fd, f"{self.folder}/lock"):
                 remove_folder(self.folder)
         finally:
             self.leave()
@@ -174,11 +170,8 @@ def lock_name(folder: str, name: str, wanted: str) -> int:
                 subject=name,
             )
         # The former owner may have removed the file between our open and our lock.
-        try:
-            if os.path.samestat(os.fstat(fd), os.stat(f"{folder}/lock", follow_symlinks=False)):
-                return fd
-        except FileNotFoundError:
-            pass
+        if is_at(fd, f"{folder}/lock"):
+            return fd
         os.close(fd)
 
 

@@ -78,7 +78,7 @@ def test_a_folder_of_another_user_above_is_refused(theirs: Path, command: str) -
     why = f'cannot work on "{theirs}": "{theirs.parent}" belongs to user {OTHER_UID}, not to root or to you'
     with pytest.raises(BuildError, match=re.escape(why)) as caught:
         work_on(theirs)[command]()
-    assert caught.value.hint.startswith("chown it, or keep the root file system below folders that only root can")
+    assert caught.value.hint.startswith("chown it, or set trusted_uids in the global config, or keep the root")
 
 
 def test_a_folder_of_somebody_who_is_trusted_is_as_good_as_roots(tmp_path: Path) -> None:

@@ -24,16 +24,21 @@ def test_a_full_disk_loses_and_says_so(tmp_path: Path) -> None:
     log.close()
 
 
+def assert_put_aside(folder: Path, content: bytes) -> None:
+    """There is a long log with its times, and beside it a new one with this content."""
+    assert (folder / "log.1").stat().st_size == LARGEST - 1
+    assert (folder / "log").read_bytes() == content
+    for name in (f"log{TIMES}.1", f"log{TIMES}"):
+        assert (folder / name).read_text().startswith("0 ")
+
+
 def test_times_are_beside_and_move_along(tmp_path: Path) -> None:
     path = tmp_path / "log"
     log = Log(str(path), rotates=True)
     log.write(b"x" * (LARGEST - 1))
     log.write(b"ab")
     log.close()
-    assert (tmp_path / "log.1").stat().st_size == LARGEST - 1
-    assert path.read_bytes() == b"ab"
-    for name in (f"log{TIMES}.1", f"log{TIMES}"):
-        assert (tmp_path / name).read_text().startswith("0 ")
+    assert_put_aside(tmp_path, b"ab")
     assert path.stat().st_mode & 0o777 == 0o600
 
 
@@ -63,10 +68,7 @@ def test_a_log_that_was_replaced_is_left_where_it_is(tmp_path: Path) -> None:
     log.write(b"ab")
     log.write(b"c")
     log.close()
-    assert (tmp_path / "log.1").stat().st_size == LARGEST - 1
-    assert path.read_bytes() == b"abc"
-    for name in (f"log{TIMES}.1", f"log{TIMES}"):
-        assert (tmp_path / name).read_text().startswith("0 ")
+    assert_put_aside(tmp_path, b"abc")
 
 
 def test_two_that_write_the_same_log_follow_each_other(tmp_path: Path) -> None:

@@ -30,7 +30,6 @@ from haconiwa.lifecycle.state import (
 @pytest.fixture(autouse=True)
 def run_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HACONIWA_RUN_DIR", str(tmp_path / "run"))
-    monkeypatch.setenv("HACONIWA_LOG_DIR", str(tmp_path / "log"))  # what was cleared away is an event
     return tmp_path / "run"
 
 

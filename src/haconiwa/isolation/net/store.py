@@ -17,7 +17,7 @@ import os
 import time
 
 from haconiwa.errors import HostError
-from haconiwa.host.descriptors import write_beside
+from haconiwa.host.descriptors import is_at, write_beside
 from haconiwa.host.paths import network_dir
 from haconiwa.kernel.locks import lock_until, path_is_locked, try_lock
 from haconiwa.spec.network import Interface
@@ -105,7 +105,7 @@ class Store:
                 if not lock_until(fd, deadline):
                     why = f"another process holds it still after {timeout_s:g} s"
                     raise HostError(f'cannot lock "{path}"', why=why, hint=f"fuser -v {path} shows which")
-                if _is_at(fd, path):
+                if is_at(fd, path):
                     return fd
             except BaseException:
                 os.close(fd)
@@ -225,14 +225,6 @@ def read_lease(name: str) -> Lease | None:
         cleanup=flags.get("cleanup", "1") == "1",
         hosts=tuple((words[0], words[1]) for words in found.get("host", []) if len(words) == 2),
     )
-
-
-def _is_at(fd: int, path: str) -> bool:
-    """Whether an open file has this path still."""
-    try:
-        return os.path.samestat(os.fstat(fd), os.stat(path))
-    except FileNotFoundError:
-        return False
 
 
 def _names(folder: str) -> list[str]:
