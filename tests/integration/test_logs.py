@@ -75,14 +75,32 @@ def test_a_long_log_is_put_aside(box: Box) -> None:
     assert len(box.haconiwa("logs", box.name).stdout) == LARGEST + (1 << 20) + 5
 
 
-def test_the_log_of_a_supervisor_is_put_aside_by_a_start(box: Box) -> None:
+def test_what_hooks_print_for_months_takes_twice_the_size_of_a_log_at_most(box: Box) -> None:
+    """The barn, which shares the log, prints to the one that is there at its end."""
+    box.write(
+        rest="""
+        def chatter(base):
+            for _ in range(9):
+                print("x" * ((1 << 20) - 1))
+            print("enough")
+
+        config.add_general_hook("before_start_wait", chatter)
+        config.add_async_hook(msec=100)(chatter)
+        config.add_general_hook("teardown", lambda barn: print("the end"))
+        """
+    )
     path = log_path(box).with_suffix(".supervisor.log")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"old\n")
-    os.truncate(path, LARGEST + 1)
-    run_to_end(box, "true")
-    assert path.stat().st_size < 4096
-    assert Path(f"{path}.1").stat().st_size == LARGEST + 1
+    first = Path(f"{path}.first")
+    box.daemon("exec sleep 1000")
+    wait_until(lambda: Path(f"{path}.1").exists(), "the log is put aside")
+    os.link(f"{path}.1", first)
+    wait_until(lambda: not first.samefile(f"{path}.1"), "it is once more")
+    box.stop()
+    wait_until(lambda: path.read_text().endswith("the end\n"), "the last hook")
+    assert sorted(file.name for file in path.parent.glob(f"{path.name}*")) == [
+        path.name, f"{path.name}.1", first.name
+    ]  # fmt: skip
+    assert box.haconiwa("logs", "--supervisor", "-n", "1", box.name).stdout == "the end\n"
 
 
 def test_the_log_goes_on_without_the_supervisor(box: Box) -> None:

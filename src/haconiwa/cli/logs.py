@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """\
 Print what a container that runs in the background has printed, stdout and stderr in one, or with --supervisor what
-its supervisor and its hooks have. Logs outlive their container and are continued by the next start; the one of the
-container is put aside when it gets longer than 8 MiB, and one such older part is kept.
+its supervisor and its hooks have. Logs outlive their container and are continued by the next start; one that gets
+longer than 8 MiB is put aside, and one such older part is kept.
 
 -f goes on until the container has ended. Bytes are printed as they are, control characters of terminals too."""
 EPILOG = """\

@@ -10,7 +10,7 @@ from haconiwa.host.loop import Loop
 from haconiwa.kernel import signals as signal
 from haconiwa.spec.record import Record
 from haconiwa.supervisor.memory import load_for_all, settle
-from haconiwa.supervisor.messages import as_failure
+from haconiwa.supervisor.messages import as_failure, flush
 from haconiwa.supervisor.options import SupervisorOptions
 from haconiwa.supervisor.order import Order
 from haconiwa.supervisor.signals import HANDLED_SIGNALS, STOP_SIGNALS, USER_SIGNALS, Signals, stop_signals
@@ -160,9 +160,10 @@ class Work:
         if self._spec.daemonize:
             if member is self._members[0]:
                 return (1, 2)  # the barn has opened it for itself
-            from haconiwa.supervisor.daemon import log_fds
+            from haconiwa.supervisor.own_log import open_own_log
 
-            return log_fds(member.name)
+            fd = open_own_log(member.name)
+            return (fd, fd)
         if not self._has_terminal:
             return (self._options.message_fd, 2)
         read_fd, write_fd = os.pipe()
@@ -326,6 +327,7 @@ class Work:
         self._write(text)
 
     def _write(self, text: str) -> None:
+        flush()
         fd = 2 if self._spec.daemonize else self._options.message_fd
         raw = self._relay is not None and not self._relay.ended
         write_all(fd, f"{text}\r\n".encode() if raw else f"{text}\n".encode())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from haconiwa.errors import HookError
 from haconiwa.lifecycle.events import append_event
 from haconiwa.lifecycle.hooks import run_hooks
-from haconiwa.supervisor.messages import report
+from haconiwa.supervisor.messages import flush, report
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def call_hooks(spec: BarnSpec, live: Barn, *points: str) -> HookError | None:
     Returns:
         The first failure of one that is to stop everything; each failure is reported already.
     """
+    flush()
     first = None
     for point in points:
         try:

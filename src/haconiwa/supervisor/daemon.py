@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 
-from haconiwa.errors import EXIT_FAILURE, ContainerError, HostError, describe_errno
+from haconiwa.errors import EXIT_FAILURE, ContainerError
 from haconiwa.host.descriptors import write_all
-from haconiwa.host.paths import log_dir, supervisor_log_file
+from haconiwa.host.paths import supervisor_log_file
 from haconiwa.isolation.log_relay import LogRelay
 from haconiwa.isolation.log_steps import RelayOutput
 from haconiwa.kernel import signals as signal
 from haconiwa.spec.record import replace
 from haconiwa.supervisor.member import give_back_names
-from haconiwa.supervisor.messages import use_syslog
+from haconiwa.supervisor.messages import use_log, use_syslog
+from haconiwa.supervisor.own_log import OwnLog, open_own_log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from haconiwa.spec.model import BarnSpec
     from haconiwa.supervisor.barn import BarnOptions
     from haconiwa.supervisor.member import Member
-
-_LARGEST_LOG = 8 << 20
-
 
 class Report:
     """A pipe from the barn in the background to the caller in the foreground.
@@ -167,34 +165,8 @@ def _lead_output(name: str) -> None:
     Raises:
         HostError: It cannot be written.
     """
-    fd, _ = log_fds(name)
+    fd = open_own_log(name)
     os.dup2(fd, 1)
     os.dup2(fd, 2)
     os.close(fd)
-
-
-def _put_aside_when_long(path: str) -> None:
-    """Begin anew with a log that an earlier run has made long; while a supervisor runs its log is left alone."""
-    try:
-        if os.stat(path).st_size > _LARGEST_LOG:
-            os.rename(path, f"{path}.1")
-    except FileNotFoundError:
-        pass
-
-
-def log_fds(name: str) -> tuple[int, int]:
-    """The log of a daemon's supervisor, for its stdout and stderr.
-
-    Raises:
-        HostError: It cannot be written.
-    """
-    path = supervisor_log_file(name)
-    try:
-        os.makedirs(log_dir(), mode=0o700, exist_ok=True)  # a container rules the mode of its log: setuid
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-        _put_aside_when_long(path)
-        fd = os.open(path, flags, 0o600)
-    except OSError as error:
-        why = describe_errno(error.errno or 0)
-        raise HostError(f'cannot open the log "{path}"', why=why, subject=name) from error
-    return fd, fd
+    use_log(OwnLog(name, puts_aside=False))

@@ -6,11 +6,12 @@ import os
 
 from haconiwa.errors import EXIT_FAILURE, ContainerError
 from haconiwa.kernel import signals as signal
+from haconiwa.lifecycle.hooks import RESTORED_AFTER_HOOKS
 from haconiwa.lifecycle.state import Claim
 from haconiwa.spec.record import replace
 from haconiwa.supervisor import link as barn_link
 from haconiwa.supervisor.link import ENDED, FAILED, MESSAGE, NEVER_READY, READY, UP, make_link
-from haconiwa.supervisor.messages import as_failure, report, speak_for
+from haconiwa.supervisor.messages import as_failure, flush, report, speak_for, use_log
 from haconiwa.supervisor.supervisor import Supervisor
 
 TYPE_CHECKING = False
@@ -240,6 +241,14 @@ def give_back_names(members: list[Member]) -> None:
             claim.release()
 
 
+def _keep_log(name: str) -> None:
+    """Keep the log that this supervisor and its hooks print to from growing without end."""
+    from haconiwa.supervisor.own_log import OwnLog
+
+    use_log(OwnLog(name, puts_aside=True))
+    RESTORED_AFTER_HOOKS.append(flush)
+
+
 def _run_supervisor(
     spec: ContainerSpec,
     steps: list[Step],
@@ -259,6 +268,8 @@ def _run_supervisor(
         os.chdir("/")
         speak_for(spec.name)
         supervisor = Supervisor(spec, steps, claim, link, options)
+        if options.daemon:
+            _keep_log(spec.name)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         status = supervisor.run()
         barn_link.send_ended(link)

@@ -9,12 +9,20 @@ from haconiwa.host.descriptors import write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from haconiwa.supervisor.own_log import OwnLog
     from haconiwa.supervisor.syslog import Syslog
 
 ERROR, WARNING, INFO = 3, 4, 6
 """How much a message matters, as in syslog(3)."""
 
+_log: OwnLog | None = None
 _syslog: Syslog | None = None
+
+
+def use_log(log: OwnLog) -> None:
+    """Keep the log that this process prints to from growing without end."""
+    global _log  # noqa: PLW0603 - like stdout and stderr it belongs to the process
+    _log = log
 
 
 def use_syslog(syslog: Syslog) -> None:
@@ -30,11 +38,13 @@ def speak_for(name: str) -> None:
 
 
 def flush() -> None:
-    """Let what hooks have printed come before what is said next."""
+    """Let what hooks have printed come before what is said next, which may begin another log."""
     try:
         sys.stdout.flush()
     except OSError:
         pass  # the disk is full; the container goes on
+    if _log:
+        _log.renew()
 
 
 def report(error: HaconiwaError) -> None:
