@@ -19,7 +19,7 @@ from haconiwa.dsl.load import load_file
 from haconiwa.errors import BuildError
 from haconiwa.host.layers import layers_folder
 from haconiwa.host.tree import remove_tree
-from tests.integration.box import Box, Watched
+from tests.integration.box import Box, Watched, finish, wait_until
 from tests.support.program import Program
 
 pytestmark = pytest.mark.requires("root", "busybox")
@@ -129,19 +129,26 @@ def test_an_ephemeral_start_keeps_nothing(box: Box, root: Path, haconiwa: Progra
     assert layers(root) == []
 
 
-def test_what_a_killed_supervisor_left_is_not_seen_again(
+def test_an_ephemeral_layer_goes_with_an_orphan(
     box: Box, root: Path, haconiwa: Program, watched: Callable[[int], Watched]
 ) -> None:
-    command = ("/bin/sh", "-c", "test -e /seen && exit 7; touch /seen; echo ready; exec sleep 1000")
-    box.write(settings=OVERLAY, command=command)
+    box.write(settings=OVERLAY, command=("/bin/sh", "-c", "touch /seen; exec sleep 1000"))
     haconiwa("start", "--ephemeral", "-D", box.file)
     supervisor = watched(box.state()["supervisor"]["pid"])
     supervisor.kill(signal.SIGKILL)
     assert supervisor.ended()
-    box.stop()
     assert layers(root) == [f"thrown/{box.name}"]
-    box.write(settings=OVERLAY, command=("/bin/test", "!", "-e", "/seen"))
-    haconiwa("start", "--ephemeral", box.file)
+    box.stop()
+    assert layers(root) == []
+
+
+def test_an_ephemeral_layer_goes_with_a_killed_supervisor(box: Box, root: Path, haconiwa: Program) -> None:
+    """Of one in the foreground the barn clears up."""
+    box.write(settings=OVERLAY, command=("/bin/sh", "-c", "touch /seen; exec sleep 1000"))
+    with haconiwa.start("start", "--ephemeral", box.file) as process:
+        wait_until(lambda: box.run_dir.exists() and box.state()["status"] == "running", "it runs")
+        os.kill(box.state()["supervisor"]["pid"], signal.SIGKILL)
+        finish(process, expect=125)
     assert layers(root) == []
 
 

@@ -22,7 +22,7 @@ from haconiwa.kernel.mount import AT_FDCWD, MOUNT_ATTR, MOVE_MOUNT, move_mount
 from haconiwa.kernel.rename import RENAME, renameat2
 from haconiwa.spec.model import ContainerSpec
 
-_OPAQUE = "trusted.overlay.opaque"
+_OPAQUE, _OPAQUE_BY_USER = "trusted.overlay.opaque", "user.overlay.opaque"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _STAY = RESOLVE.IN_ROOT | RESOLVE.NO_SYMLINKS | RESOLVE.NO_XDEV
 _LONGEST_PART = 1000  # in characters, each of at most four bytes: PATH_MAX is 4096, and a name has at most 255
@@ -42,7 +42,8 @@ def changes(spec: ContainerSpec) -> Iterator[tuple[str, str]]:
         return
     try:
         with _opened(upper) as upper_fd, _opened(lower_of(place.root)) as lower_fd:
-            yield from sorted(_compare(upper_fd, lower_fd), key=lambda change: change[1])
+            opaque = _OPAQUE_BY_USER if spec.unprivileged else _OPAQUE
+            yield from sorted(_compare(upper_fd, lower_fd, opaque), key=lambda change: change[1])
     except OSError as error:
         why = describe_errno(error.errno or 0)
         raise BuildError(f'cannot tell what is changed in "{upper}"', why=why, subject=spec.name) from None
@@ -58,8 +59,11 @@ def _layer_of(spec: ContainerSpec) -> tuple[Place, str]:
     return place, upper_of(layer_folder(place.root, spec.name))
 
 
-def _compare(top_upper_fd: int, top_lower_fd: int) -> Iterator[tuple[str, str]]:
-    """Walk the layer and the root below it; no more than one directory of each is open, however deep they are."""
+def _compare(top_upper_fd: int, top_lower_fd: int, opaque: str) -> Iterator[tuple[str, str]]:
+    """Walk the layer and the root below it; no more than one directory of each is open, however deep they are.
+
+    The extended attribute `opaque` says of a directory that nothing of the one below shows in it.
+    """
     waiting = [("", True)]
     while waiting:
         path, has_lower = waiting.pop()
@@ -67,6 +71,8 @@ def _compare(top_upper_fd: int, top_lower_fd: int) -> Iterator[tuple[str, str]]:
             _opened_below(top_upper_fd, path) as upper_fd,
             _opened_below(top_lower_fd, path) if has_lower else nullcontext(-1) as lower_fd,
         ):
+            if lower_fd >= 0 and _has_attribute(upper_fd, opaque):
+                yield from (("D", f"{path}/{name}") for name in {*os.listdir(lower_fd)} - {*os.listdir(upper_fd)})
             yield from _compare_one(upper_fd, lower_fd, path, waiting)
 
 
@@ -75,11 +81,7 @@ def _compare_one(upper_fd: int, lower_fd: int, path: str, waiting: list[tuple[st
 
     The directories in it are added to `waiting`, each with whether the root has it too.
     """
-    names = set(os.listdir(upper_fd))
-    if lower_fd >= 0 and _is_opaque(upper_fd):
-        for name in set(os.listdir(lower_fd)) - names:
-            yield "D", f"{path}/{name}"
-    for name in names:
+    for name in os.listdir(upper_fd):
         shown = f"{path}/{name}"
         status = os.stat(name, dir_fd=upper_fd, follow_symlinks=False)
         below = _status_below(name, lower_fd)
@@ -140,9 +142,9 @@ def _looks(status: os.stat_result) -> tuple[int, int, int]:
     return status.st_mode, status.st_uid, status.st_gid
 
 
-def _is_opaque(fd: int) -> bool:
+def _has_attribute(fd: int, name: str) -> bool:
     try:
-        return os.getxattr(fd, _OPAQUE) == b"y"
+        return os.getxattr(fd, name) == b"y"
     except OSError:
         return False
 
@@ -164,7 +166,7 @@ def commit(spec: ContainerSpec, report: Report) -> None:
         remove_tree(place.partial)
         report.step(f"Committing what {spec.name} has changed to {place.root}...")
         try:
-            _merge(place, os.path.dirname(upper), report)
+            _merge(place, os.path.dirname(upper), report, by_user=spec.unprivileged)
             _exchange(place, own_marker(place))
             remove_tree(os.path.dirname(upper))
         finally:
@@ -192,14 +194,14 @@ def stand_alone(place: Place, report: Report) -> None:
         remove_tree(place.partial)
 
 
-def _merge(place: Place, folder: str, report: Report) -> None:
+def _merge(place: Place, folder: str, report: Report, *, by_user: bool) -> None:
     """Copy the root as the container sees it."""
     merged = os.path.join(place.partial, "merged")
     os.mkdir(place.partial, 0o700)
     os.mkdir(merged)
 
     def show() -> None:
-        fd = mount_overlay(place.root, folder, MOUNT_ATTR.NODEV | MOUNT_ATTR.NOSUID)
+        fd = mount_overlay(place.root, folder, MOUNT_ATTR.NODEV | MOUNT_ATTR.NOSUID, by_user=by_user)
         move_mount(fd, "", AT_FDCWD, merged, MOVE_MOUNT.F_EMPTY_PATH)
 
     copy_files(merged, place.partial_root, report, prepare=show)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 from haconiwa.build.archive import EXTENSIONS, TYPES, archive, archive_type, describe_size
-from haconiwa.cli.privilege import require_root
+from haconiwa.cli.privilege import as_caller_may, with_files_of
 from haconiwa.cli.progress import Progress, add_loudness
 from haconiwa.cli.start import load_usable, select
 from haconiwa.errors import ConfigError, Problem
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from haconiwa.cli.arguments import Parser
     from haconiwa.cli.output import Output
+    from haconiwa.spec.model import ContainerSpec
 
 DESCRIPTION = """\
 Create and provision the root file system of a haco file, then write it to an archive.
@@ -58,8 +59,13 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
         hint = f"give --type, or an extension: {' '.join(EXTENSIONS)}"
         raise ConfigError(Problem(f'"{arguments.dest}" does not say what type of archive it is', hint=hint))
     options = _words(arguments.tar_options)
-    require_root("archive")
-    container = spec.containers[0]
+    container = as_caller_may(spec, "archive").containers[0]
+    return with_files_of(container, lambda: _archive(container, kind, options, arguments, output))
+
+
+def _archive(
+    container: ContainerSpec, kind: str, options: list[str], arguments: SimpleNamespace, output: Output
+) -> int:
     with Progress(output, verbose=arguments.verbose) as progress:
         if container.bootstrap and not arguments.dry_run:
             from haconiwa.build.create import create  # half of the time that loading takes

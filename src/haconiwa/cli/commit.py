@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from haconiwa.build.layer import commit
-from haconiwa.cli.privilege import require_root
+from haconiwa.cli.privilege import as_caller_may, with_files_of
 from haconiwa.cli.progress import Progress
 from haconiwa.cli.start import load_usable, select
 from haconiwa.errors import ConfigError, Problem
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from haconiwa.cli.arguments import Parser
     from haconiwa.cli.output import Output
+    from haconiwa.spec.model import ContainerSpec
 
 DESCRIPTION = """\
 Make what a container with rootfs.overlay has changed part of its root file system, for all containers that share it.
@@ -33,11 +34,15 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: SimpleNamespace, output: Output) -> int:
     """Commit the one container that is meant."""
-    container, *others = select(load_usable(arguments.file), arguments.name).containers
+    spec = as_caller_may(select(load_usable(arguments.file), arguments.name), "commit")
+    container, *others = spec.containers
     if others:
         names = ", ".join(each.name for each in (container, *others))
         raise ConfigError(Problem("commit takes the changes of one container", hint=f"choose one with -n: {names}"))
-    require_root("commit")
+    return with_files_of(container, lambda: _commit(container, output))
+
+
+def _commit(container: ContainerSpec, output: Output) -> int:
     with Progress(output) as progress:
         commit(container, progress)
     return 0

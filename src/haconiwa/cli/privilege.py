@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from haconiwa.lifecycle.own_namespace import Maps
+    from haconiwa.isolation.own_namespace import Maps
     from haconiwa.spec.model import BarnSpec, ContainerSpec
 
 _NOUNS = frozenset({"events", "gc", "images", "logs", "network", "new --bridge"})
@@ -51,7 +51,7 @@ def with_files_of(container: ContainerSpec, work: Callable[[], int]) -> int:
     """
     if os.geteuid() == 0:
         return work()
-    from haconiwa.lifecycle.own_namespace import maps_to_build
+    from haconiwa.isolation.own_namespace import maps_to_build
 
     return _as_owner(maps_to_build(container), work)
 
@@ -60,13 +60,13 @@ def with_files_of_all(work: Callable[[], int]) -> int:
     """Work on whatever the caller's containers have left: an ordinary user with all ids that it has."""
     if os.geteuid() == 0:
         return work()
-    from haconiwa.lifecycle.own_namespace import maps_to_remove
+    from haconiwa.isolation.own_namespace import maps_to_remove
 
     return _as_owner(maps_to_remove(), work)
 
 
 def _as_owner(maps: Maps, work: Callable[[], int]) -> int:
-    from haconiwa.lifecycle.own_namespace import run_in_own_namespace
+    from haconiwa.isolation.own_namespace import run_in_own_namespace
 
     return run_in_own_namespace(maps, lambda: _told(work))
 

@@ -1,12 +1,14 @@
 """A root file system that is not changed: the container's own layer lies over it.
 
-The kernel's overlay file system is made on the host's side; directories are named by descriptors, whatever is in their
-paths. Renames of directories of the root and changes of modes copy: the layer alone always says what has changed.
+The kernel's overlay file system is made on the host's side, or by an ordinary user's child in its namespaces.
+Directories are named by descriptors, whatever is in their paths. Renames of directories of the root and changes of
+modes copy: the layer alone always says what has changed.
 See: the kernel's overlayfs.rst.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 
 from haconiwa.errors import ConfigError, ContainerError, HostError, Problem
@@ -14,8 +16,9 @@ from haconiwa.host.layers import layer_folder, layers_folder, lower_of, make_lay
 from haconiwa.host.tree import remove_tree
 from haconiwa.isolation.idmap import is_mapped
 from haconiwa.isolation.mount_options import MountOptions
+from haconiwa.isolation.own_namespace import work_as_owner
 from haconiwa.isolation.rootfs import OpenRootfs
-from haconiwa.isolation.step import SUPERVISOR, Site, Step
+from haconiwa.isolation.step import CHILD, SUPERVISOR, Site, Step
 from haconiwa.isolation.trees import make_filesystem
 from haconiwa.kernel.mount import MOUNT_ATTR, MS
 
@@ -24,37 +27,39 @@ if TYPE_CHECKING:
     from haconiwa.spec.model import ContainerSpec, RootfsSpec
 
 _PLAIN = (("redirect_dir", "nofollow"), ("index", "off"), ("metacopy", "off"))
+_BY_USER = (("userxattr", None),)
 
 
-class OpenOverlay(OpenRootfs):
-    """Lay the container's own layer over the root file system, as a detached mount."""
+class MakeLayer(OpenRootfs):
+    """Make the folders of the container's own layer, where they are not there yet."""
 
-    __slots__ = ("folder",)
+    __slots__ = ("folder", "spec")
 
-    def __init__(self, rootfs: RootfsSpec, container: str) -> None:
+    def __init__(self, spec: ContainerSpec, rootfs: RootfsSpec) -> None:
         super().__init__(rootfs)
-        self.folder = layer_folder(rootfs.path, container, ephemeral=rootfs.ephemeral)
+        self.spec = spec
+        self.folder = layer_folder(rootfs.path, spec.name, ephemeral=rootfs.ephemeral)
 
     def describe(self) -> str:
-        kind = "a layer that is thrown away" if self.rootfs.ephemeral else "a layer of its own"
-        return f'open the root file system "{self.rootfs.path}" with {kind}'
+        kind = "a layer that is thrown away" if self.rootfs.ephemeral else "the container's own layer"
+        return f'make {kind} over "{self.rootfs.path}"'
 
     def execute(self, site: Site) -> None:
         self.require_directory()
         self._require_base()
+        work_as_owner(self._make, self.spec)
+        self._warn_of_strange_owner(site)
+
+    def _make(self) -> None:
         if self.rootfs.ephemeral:
             remove_tree(self.folder)  # of a container whose supervisor was killed
         os.makedirs(layers_folder(self.rootfs.path), 0o700, exist_ok=True)
         make_layer(self.folder, self.rootfs.path)
-        attributes = MOUNT_ATTR.NODEV | (MOUNT_ATTR.RDONLY if self.rootfs.readonly else 0)
-        site.trees["rootfs"] = mount_overlay(self.rootfs.path, self.folder, attributes)
-        self._warn_of_strange_owner(site)
 
     def _require_base(self) -> None:
         base = lower_of(self.rootfs.path)
         if not os.path.isdir(base):
-            what = f"cannot {self.describe()}"
-            why = f'it lies over "{base}", and that is gone'
+            what, why = f"cannot {self.describe()}", f'it lies over "{base}", and that is gone'
             raise ContainerError(what, why=why, hint="haconiwa create --force makes it anew", where=self.where)
 
     def _warn_of_strange_owner(self, site: Site) -> None:
@@ -73,10 +78,37 @@ class OpenOverlay(OpenRootfs):
 
     def undo(self, site: Site) -> None:
         if self.rootfs.ephemeral:
-            fd = site.trees.pop("rootfs", -1)
-            if fd >= 0:
-                os.close(fd)
-            remove_tree(self.folder)
+            remove_layer(self.folder)
+
+
+class OpenOverlay(OpenRootfs):
+    """Lay the container's own layer over the root file system, as a detached mount."""
+
+    __slots__ = ("folder",)
+
+    def __init__(self, spec: ContainerSpec, rootfs: RootfsSpec, place: str = SUPERVISOR) -> None:
+        super().__init__(rootfs, place)
+        self.folder = layer_folder(rootfs.path, spec.name, ephemeral=rootfs.ephemeral)
+
+    def describe(self) -> str:
+        kind = "a layer that is thrown away" if self.rootfs.ephemeral else "a layer of its own"
+        return f'open the root file system "{self.rootfs.path}" with {kind}'
+
+    def execute(self, site: Site) -> None:
+        attributes = MOUNT_ATTR.NODEV | (MOUNT_ATTR.RDONLY if self.rootfs.readonly else 0)
+        tree_fd = mount_overlay(self.rootfs.path, self.folder, attributes, by_user=site.spec.unprivileged)
+        site.trees["rootfs"] = tree_fd
+
+    def hint(self, number: int) -> str:
+        if self.place == CHILD and number in (errno.EPERM, errno.EINVAL):
+            return "as an ordinary user it takes Linux 5.11, and a local file system with extended attributes of users"
+        return ""
+
+    def undo(self, site: Site) -> None:
+        """Let go of what is removed next."""
+        fd = site.trees.pop("rootfs", -1)
+        if fd >= 0:
+            os.close(fd)
 
 
 class TakeLayer(Step):
@@ -99,21 +131,33 @@ class TakeLayer(Step):
         """It is mounted in the container already."""
 
     def undo(self, site: Site) -> None:
-        remove_tree(self.folder)
+        remove_layer(self.folder)
 
 
-def mount_overlay(root: str, folder: str, attributes: int) -> int:
+def remove_layer(folder: str) -> None:
+    """Remove the folders of a layer, which has files of the ids in its container.
+
+    Raises:
+        HostError: An ordinary user could not become their owner.
+        OSError: They cannot be removed.
+    """
+    work_as_owner(lambda: remove_tree(folder))
+
+
+def mount_overlay(root: str, folder: str, attributes: int, *, by_user: bool) -> int:
     """A detached mount of a root with a layer over it.
 
     Args:
         root: Host path; one that lies over another itself shows the files of that.
         folder: Of the layer.
         attributes: Of the mount.
+        by_user: In a user namespace of an ordinary user's, who may set extended attributes of users only.
     """
     paths = {"lowerdir": lower_of(root), "upperdir": upper_of(folder), "workdir": os.path.join(folder, "work")}
     fds = {key: os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for key, path in paths.items()}
     try:
-        parameters = (*((key, f"/proc/self/fd/{fd}") for key, fd in fds.items()), *_PLAIN)
+        shown = tuple((key, f"/proc/self/fd/{fd}") for key, fd in fds.items())
+        parameters = shown + _PLAIN + (_BY_USER if by_user else ())
         options = MountOptions(attributes=attributes, cleared=0, propagation=MS.PRIVATE, parameters=parameters)
         return make_filesystem("overlay", "haconiwa", options)
     finally:
@@ -121,8 +165,8 @@ def mount_overlay(root: str, folder: str, attributes: int) -> int:
             os.close(fd)
 
 
-def plan_opening(spec: ContainerSpec, rootfs: RootfsSpec) -> list[OpenRootfs]:
-    """The step on the host's side.
+def plan_opening(spec: ContainerSpec, rootfs: RootfsSpec) -> list[Step]:
+    """The steps on the host's side. An ordinary user's mount is made later, by root of its user namespace.
 
     Raises:
         ConfigError: Its files shall also show with other owners.
@@ -130,4 +174,9 @@ def plan_opening(spec: ContainerSpec, rootfs: RootfsSpec) -> list[OpenRootfs]:
     if rootfs.idmap:
         what = f"{spec.name}: rootfs.idmap: not possible below a layer (rootfs.overlay, --ephemeral)"
         raise ConfigError(Problem(what, rootfs.where, "give the files to the mapped ids"))
-    return [OpenOverlay(rootfs, spec.name)]
+    return [MakeLayer(spec, rootfs), *([] if spec.unprivileged else [OpenOverlay(spec, rootfs)])]
+
+
+def plan_by_user(spec: ContainerSpec, rootfs: RootfsSpec) -> list[Step]:
+    """An ordinary user's child's step in its mount namespace."""
+    return [OpenOverlay(spec, rootfs, CHILD)]

@@ -176,6 +176,10 @@ def plan_opening(spec: ContainerSpec) -> list[Step]:
 def plan_attaching(spec: ContainerSpec) -> list[Step]:
     """The child's first steps in its mount namespace."""
     steps: list[Step] = [DetachPropagation()] if "mount" in spec.namespaces else []
+    if spec.rootfs and spec.rootfs.overlay and spec.unprivileged:
+        from haconiwa.isolation import overlay
+
+        steps += overlay.plan_by_user(spec, spec.rootfs)
     return [*steps, AttachRootfs(spec.rootfs.path) if spec.rootfs else UseHostRoot()]
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from haconiwa.errors import ContainerError
 from haconiwa.host.cgroups import hierarchies
-from haconiwa.host.layers import layer_folder
 from haconiwa.isolation.cgroups import TakeGroup, group_name
 from haconiwa.isolation.groups import member_pids
 from haconiwa.isolation.step import Step
 from haconiwa.lifecycle.identity import NOBODY, boot_id, is_alive, open_pidfd
 from haconiwa.lifecycle.reload import differences, other_differences, reload_data
 from haconiwa.lifecycle.reload_cgroup import cgroup_spec
+from haconiwa.lifecycle.state import thrown_layer
 from haconiwa.spec.network import EgressSpec, NetworkSpec
 from haconiwa.spec.record import replace, to_plain
 
@@ -117,11 +117,10 @@ def plan_adoption(spec: ContainerSpec, state: State) -> list[Step]:
         from haconiwa.isolation.net.steps import NameNetwork
 
         steps.append(NameNetwork(spec.network))
-    rootfs = state.config["rootfs"]
-    if rootfs and rootfs["ephemeral"]:
+    if folder := thrown_layer(state):
         from haconiwa.isolation.overlay import TakeLayer
 
-        steps.append(TakeLayer(layer_folder(rootfs["path"], state.name, ephemeral=True)))
+        steps.append(TakeLayer(folder))
     return steps
 
 

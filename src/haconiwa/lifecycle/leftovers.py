@@ -12,19 +12,17 @@ from functools import partial
 
 from haconiwa.errors import ContainerError
 from haconiwa.host.cgroups import hierarchies
-from haconiwa.host.layers import layer_folder
 from haconiwa.host.paths import cache_dir, network_dir, run_dir
 from haconiwa.host.tree import remove_tree
 from haconiwa.isolation.groups import is_populated, remove_groups
 from haconiwa.lifecycle.damaged import damaged_in_use, is_in_use
-from haconiwa.lifecycle.state import Claim, is_supervised, list_states, live_status, read_state
+from haconiwa.lifecycle.state import Claim, is_supervised, list_states, live_status, read_state, thrown_layer
 from haconiwa.spec.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from haconiwa.lifecycle.state import State
 
 BUILDING = frozenset({"roots", "downloads", "blobs", "packages"})
 """What is kept for building: it knows itself what can go, see `haconiwa.build.cache`."""
@@ -77,8 +75,9 @@ def _records() -> Iterator[Leftover]:
             continue
         if state is not None and live_status(state) == "orphaned":
             continue
-        if state is not None:
-            yield from _thrown_layer(state)
+        folder = thrown_layer(state) if state is not None else ""
+        if os.path.isdir(folder):
+            yield Leftover(kind="layer", name=folder, remove=partial(remove_tree, folder))
         yield Leftover(kind="container", name=name, remove=partial(_forget, name))
 
 
@@ -91,14 +90,6 @@ def _is_abandoned(folder: str) -> bool:
         return os.path.isdir(folder) and time.time() - os.stat(folder).st_mtime > _STARTING_S
     except FileNotFoundError:
         return False
-
-
-def _thrown_layer(state: State) -> Iterator[Leftover]:
-    rootfs = state.config.get("rootfs") or {}
-    if rootfs.get("ephemeral"):
-        folder = layer_folder(rootfs["path"], state.name, ephemeral=True)
-        if os.path.isdir(folder):
-            yield Leftover(kind="layer", name=folder, remove=partial(remove_tree, folder))
 
 
 def _networks() -> Iterator[Leftover]:

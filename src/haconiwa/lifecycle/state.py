@@ -10,8 +10,9 @@ import os
 import stat
 import time
 
-from haconiwa.errors import ContainerError
+from haconiwa.errors import ContainerError, HostError, describe_errno
 from haconiwa.host.descriptors import is_at, write_beside
+from haconiwa.host.layers import layer_folder
 from haconiwa.host.paths import run_dir
 from haconiwa.isolation.groups import is_populated, kill_groups, remove_groups
 from haconiwa.kernel.locks import path_is_locked, try_lock
@@ -296,7 +297,7 @@ def find_states(name_or_file: str) -> list[State]:
 
 
 def clear_leftovers(state: State) -> None:
-    """Remove what a dead supervisor left of a container that has ended: groups and its pid file.
+    """Remove what a dead supervisor left of a container that has ended: groups, its pid file, a layer to throw away.
 
     Without a pid namespace the first process may have left others; they are killed, as at any end.
     """
@@ -307,6 +308,24 @@ def clear_leftovers(state: State) -> None:
         _remove_kept_namespaces(state)
     if state.pid_file:
         remove_pid_file(state.pid_file, state.supervisor.pid)
+    if folder := thrown_layer(state):
+        _remove_layer(state.name, folder)
+
+
+def thrown_layer(state: State) -> str:
+    """The folder of the layer that does not outlive the container; empty for none."""
+    rootfs = state.config.get("rootfs") or {}
+    return layer_folder(rootfs["path"], state.name, ephemeral=True) if rootfs.get("ephemeral") else ""
+
+
+def _remove_layer(name: str, folder: str) -> None:
+    from haconiwa.isolation.overlay import remove_layer
+
+    try:
+        remove_layer(folder)
+    except OSError as error:
+        why = describe_errno(error.errno or 0)
+        raise HostError(f'cannot remove its layer "{folder}"', why=why, subject=name) from error
 
 
 def without_those_of_others(name: str, groups: tuple[str, ...]) -> tuple[str, ...]:

@@ -44,8 +44,6 @@ def _network(container: ContainerSpec) -> Iterator[Problem]:
 
 def _files(container: ContainerSpec) -> Iterator[Problem]:
     rootfs = container.rootfs
-    if rootfs is not None and rootfs.overlay:
-        yield Problem("rootfs.overlay, --ephemeral: only root may lay a layer over a root", rootfs.where)
     if rootfs is not None and rootfs.idmap:
         hint = "haconiwa create gives the files to the mapped ids"
         yield Problem("rootfs.idmap: only root may map the ids of a mount", rootfs.where, hint)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from haconiwa.supervisor.barn import BarnOptions
     from haconiwa.supervisor.member import Member
 
+
 class Report:
     """A pipe from the barn in the background to the caller in the foreground.
 

@@ -18,7 +18,6 @@ ONLY_ROOT = {
     'config.namespace.enter("net", "/proc/1/ns/net")': "only root may enter what is not its own",
     'config.network.container_ip = "auto"': "only root may connect a container to others",
     'config.network.share("other")': "only root may connect a container to others",
-    "config.rootfs.overlay = True": "only root may lay a layer over a root",
     "config.rootfs.idmap = True": "only root may map the ids of a mount",
     'config.add_mount_point("/dev/sda", to="/mnt", fs="ext4")': 'only root may mount "ext4"',
     'config.add_mount_point("/etc", to="/mnt", options="idmap")': 'only root may use the option "idmap"',
@@ -59,12 +58,6 @@ def test_without_a_pid_namespace(user: User) -> None:
     user.write("garden.haco", path.read_text().replace(', "pid"', ""))
     error = user.haconiwa("start", "garden.haco", expect=2).stderr
     assert "needs a pid namespace, by which all of it can be ended" in error
-
-
-def test_ephemeral(user: User) -> None:
-    plant(user)
-    error = user.haconiwa("start", "--ephemeral", "garden.haco", expect=2).stderr
-    assert "--ephemeral: only root may lay a layer over a root" in error
 
 
 def test_groups_and_ids_that_are_not_mapped(new_user: NewUser) -> None:

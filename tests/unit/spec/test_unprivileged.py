@@ -22,7 +22,7 @@ def test_a_plain_container_is_right() -> None:
         MountSpec(kind="filesystem", source="tmpfs", destination="/tmp", fstype="tmpfs", options="mode=1777"),
         MountSpec(kind="bind", source="/srv", destination="/srv", options="nosuid"),
     )
-    assert problems(rootfs=RootfsSpec(path="/srv/web", idmap=False), mounts=mounts) == []
+    assert problems(rootfs=RootfsSpec(path="/srv/web", idmap=False, overlay=True), mounts=mounts) == []
     assert problems(network=NetworkSpec(mode="none", hosts={})) == []
 
 
@@ -33,7 +33,6 @@ def test_each_thing_of_roots() -> None:
     assert problems(network=NetworkSpec(hosts={})) == ["network.mode"]
     assert problems(persisted_namespaces=(PersistedNamespace(type="ipc", path="/x"),)) == ["namespace.unshare"]
     assert problems(time_offsets=TimeOffsets(monotonic_s=1, boottime_s=0)) == ["namespace.set_time_offset"]
-    assert problems(rootfs=RootfsSpec(path="/srv", overlay=True)) == ["rootfs.overlay, --ephemeral"]
     assert problems(mounts=(mount,)) == ["add_mount_point"]
     assert problems(keeps_groups=True, user=UserSpec(groups=(1,))) == ["groups"]
     assert problems(user=UserSpec(groups=(1,))) == []

@@ -5,6 +5,7 @@ See: user_namespaces(7)
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -49,6 +50,33 @@ def _with_own(kind: str, mappings: tuple[IdMapping, ...]) -> tuple[IdMapping, ..
 def maps_to_remove() -> Maps:
     """All ids that the caller has: whatever a container has left behind belongs to one of them."""
     return own_mappings("uid"), own_mappings("gid")
+
+
+def work_as_owner(work: Callable[[], None], container: ContainerSpec | None = None) -> None:
+    """Work on files of containers with the rights of whoever owns them: an ordinary user's in a namespace of its own.
+
+    Args:
+        work: What is to be done.
+        container: Whose map that namespace has; None for all ids of the user.
+
+    Raises:
+        HostError: The namespace was refused.
+        OSError: The work has failed.
+    """
+    if os.geteuid() == 0:
+        return work()
+    maps = maps_to_build(container) if container else maps_to_remove()
+    if number := run_in_own_namespace(maps, lambda: _number_of_failure(work)):
+        raise OSError(number, os.strerror(number))
+    return None
+
+
+def _number_of_failure(work: Callable[[], None]) -> int:
+    try:
+        work()
+    except OSError as error:
+        return error.errno or errno.EIO
+    return 0
 
 
 def run_in_own_namespace(maps: Maps, work: Callable[[], int]) -> int:
