@@ -221,6 +221,16 @@ def finish(process: subprocess.Popen[str], expect: int | None = 0) -> tuple[str,
     return stdout, stderr
 
 
+def insist(process: subprocess.Popen[str]) -> None:
+    """Ask a program to stop until it has ended: what comes right after another signal is the same request."""
+    deadline = time.monotonic() + DEADLINE_S
+    while process.poll() is None:
+        if time.monotonic() > deadline:
+            raise AssertionError("it does not end when it is told again and again")
+        process.send_signal(signal.SIGINT)
+        select.select([], [], [], 0.1)
+
+
 def ends(child: pexpect.spawn[str], expect: int) -> str:
     """Wait for the end of a program on a terminal; what it still printed."""
     child.expect(pexpect.EOF)

@@ -6,10 +6,12 @@ See: PTRACE_O_TRACEEXIT in ptrace(2)
 from __future__ import annotations
 
 import signal
+import subprocess
+from pathlib import Path
 
 import pytest
 
-from tests.integration.box import Box, Watched, finish, wait_until
+from tests.integration.box import Box, Watched, finish, insist, wait_until
 
 pytestmark = pytest.mark.requires("root")
 
@@ -69,10 +71,88 @@ def test_it_ends_with_its_barn(host: Box, number: int) -> None:
         first, supervisor = Watched(state["init"]["pid"]), Watched(state["supervisor"]["pid"])
         process.send_signal(number)
         if number == signal.SIGTERM:
-            process.send_signal(signal.SIGINT)
+            insist(process)
         assert first.ended()
         assert supervisor.ended()
         first.close()
         supervisor.close()
         finish(process, expect=None)
+    host.nothing_left()
+
+
+def test_a_process_of_the_host_in_its_group_lives_on(host: Box) -> None:
+    start_held(host)
+    other = subprocess.Popen(["sleep", "1000"])
+    try:
+        for path in host.state()["cgroups"]:
+            Path(path, "cgroup.procs").write_text(f"{other.pid}\n")
+        error = host.haconiwa("stop", "-T", "0", host.name, expect=125).stderr
+        assert "something else put processes into it" in error
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
+    wait_until(
+        lambda: host.haconiwa("start", host.file, "--", "true", expect=None).returncode == 0, "the group is free"
+    )
+
+
+CHAIN = """
+import ctypes, os, signal, sys
+libc = ctypes.CDLL(None, use_errno=True)
+libc.prctl(0x59616d61, ctypes.c_long(-1), 0, 0, 0)
+seize, trace_exit = 0x4206, 0x40
+if os.fork() == 0:
+    held = 1
+    for _ in range(40):  # each one holds the one before it, and whoever ends is replaced by nobody
+        read_fd, write_fd = os.pipe()
+        mine = os.getpid()
+        if os.fork():
+            libc.prctl(0x59616d61, ctypes.c_long(-1), 0, 0, 0)
+            libc.ptrace(seize, held, None, ctypes.c_void_p(trace_exit))
+            os.write(write_fd, b".")
+            while True:
+                signal.pause()
+        os.read(read_fd, 1)
+        held = mine
+    print("held", flush=True)
+    signal.pause()
+while True:
+    signal.pause()
+"""
+
+
+def test_those_that_hold_it_are_held_themselves(host: Box) -> None:
+    host.haconiwa("start", "-D", host.file, "--", "/usr/bin/python3", "-I", "-c", CHAIN)
+    wait_until(lambda: host.haconiwa("logs", host.name).stdout == "held\n", "it is held")
+    host.haconiwa("stop", "-T", "0", host.name)
+    host.nothing_left()
+
+
+HOLDS_ATTACHED = """
+import ctypes, os, signal, time
+libc = ctypes.CDLL(None, use_errno=True)
+print("up", flush=True)
+held = set()
+while True:
+    for name in os.listdir("/proc"):
+        if name.isdigit() and int(name) not in held and int(name) > 1:
+            with open(f"/proc/{name}/comm") as file:
+                if file.read() == "sleep\\n" and libc.ptrace(0x4206, int(name), None, ctypes.c_void_p(0x40)) == 0:
+                    held.add(int(name))
+                    print("held", flush=True)
+    time.sleep(0.02)
+"""
+
+
+def test_who_attaches_is_not_held_with_the_command(host: Box) -> None:
+    """What the container's own program does to a command is told, and nobody waits for it without end."""
+    host.haconiwa("start", "-D", host.file, "--", "/usr/bin/python3", "-I", "-c", HOLDS_ATTACHED)
+    script = "exec sleep 1000 </dev/null >/dev/null 2>&1"  # it will hold what it has
+    with host.haconiwa.start("attach", host.name, "--", "/bin/sh", "-c", script) as process:
+        wait_until(lambda: "held" in host.haconiwa("logs", host.name).stdout, "the command is held")
+        insist(process)
+        _stdout, stderr = finish(process, expect=125)
+    assert "its command does not end by KILL: another process inside holds it by ptrace(2)" in stderr
+    host.stop()
     host.nothing_left()

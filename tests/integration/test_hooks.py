@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.box import HEEDS_TERM, NAMESPACES, Box, Watched, finish, wait_until
+from tests.integration.box import HEEDS_TERM, NAMESPACES, Box, Watched, finish, insist, wait_until
 
 pytestmark = pytest.mark.requires("root", "busybox")
 
@@ -421,7 +421,7 @@ def test_teardown_runs_once_when_the_stop_comes_twice(box: Box) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.terminate()
-        process.send_signal(signal.SIGINT)
+        insist(process)
         finish(process, expect=137)
     assert [call["point"] for call in calls(box)] == ["teardown_container", "teardown"]
     assert box.events("exited")[0]["reason"] == "signal"  # not a KILL after the usual time

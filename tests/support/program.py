@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import pexpect
 
@@ -100,8 +101,10 @@ class Program:
             raise AssertionError(_shown(argv, stdout, stderr, f"exited {process.returncode}, expected {expect}"))
         return subprocess.CompletedProcess(argv, process.returncode, stdout, stderr)
 
-    def start(self, *args: str | os.PathLike[str], environ: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-        """Start it with pipes on its standard streams; the caller waits for it."""
+    def start(
+        self, *args: str | os.PathLike[str], environ: Mapping[str, str] | None = None, **options: Any
+    ) -> subprocess.Popen[str]:
+        """Start it with pipes on its standard streams, and further options of `Popen`; the caller waits for it."""
         return subprocess.Popen(
             self._argv(args),
             stdin=subprocess.PIPE,
@@ -109,6 +112,7 @@ class Program:
             stderr=subprocess.PIPE,
             text=True,
             env=self.environ(environ),
+            **options,
         )
 
     def on_terminal(

@@ -12,11 +12,12 @@ from haconiwa.isolation.step import Site
 from haconiwa.kernel import signals as signal
 from haconiwa.lifecycle.attach import AttachRequest, plan_attach
 from haconiwa.lifecycle.container import Container
+from haconiwa.lifecycle.identity import signal_process
 from haconiwa.lifecycle.relay import Relay
 from haconiwa.lifecycle.to_end import run_to_end
 from haconiwa.spec.values import Refused, capability, environ_key, environ_value, owner_id
 from haconiwa.supervisor.link import make_link, receive
-from haconiwa.supervisor.signals import Signals
+from haconiwa.supervisor.signals import STOP_SIGNALS, Signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 Run a command in a running container, joined to all of its namespaces and groups, with the same privileges, limits and
 environment as its first process. Without a command it is the shell that the container has: /bin/bash, else /bin/sh.
-The haco file is not executed. The exit status is the command's, 128+n when signal n ended it. On a terminal, typing
-Ctrl-] three times within a second kills the command."""
+The haco file is not executed. The exit status is the command's, 128+n when signal n ended it. TERM, INT and HUP are
+passed on to it, and a second one kills it, as does Ctrl-] typed three times within a second on a terminal."""
 EPILOG = """\
 examples:
   haconiwa attach web                      a shell in the container "web"
@@ -96,27 +97,59 @@ def _run(container: Container, terminal: bool) -> int:
     if terminal:
         container.site.terminal_socket = theirs
 
-    def relay() -> None:
+    def wait() -> None:
         theirs.close()
-        if terminal:
-            _relay(container, receive(ours)[2])
+        Attached(container).wait(receive(ours)[2] if terminal else -1)
 
-    return run_to_end(container, relay)
+    return run_to_end(container, wait)
 
 
-def _relay(container: Container, master_fd: int) -> None:
-    """Join the terminals until the command has ended."""
-    loop = Loop()
-    signals = Signals((signal.SIGWINCH,))
-    relay = Relay(loop, master_fd, container.kill, container.kill)
-    ended = []
-    loop.watch(container.pidfd, lambda _events: ended.append(True))
-    loop.watch(signals.fd, lambda _events: relay.resize() if signals.take() else None)
-    try:
-        loop.run_until(lambda: bool(ended))
-    finally:
-        relay.close()
-        signals.close()
+class Attached:
+    """A command in the container, and its caller's signals: the first one to end is passed on, the second one kills.
+
+    Args:
+        container: It runs.
+    """
+
+    def __init__(self, container: Container) -> None:
+        self._container = container
+        self._signals = Signals((*STOP_SIGNALS, signal.SIGWINCH))
+        self._relay: Relay | None = None
+        self._told = False
+
+    def wait(self, master_fd: int) -> None:
+        """Wait until the command has ended.
+
+        Args:
+            master_fd: Of its terminal, to be joined with the caller's; -1 for none.
+        """
+        loop = Loop()
+        ended: list[bool] = []
+        loop.watch(self._container.pidfd, lambda _events: ended.append(True))
+        loop.watch(self._signals.fd, lambda _events: self._take_signals())
+        if master_fd >= 0:
+            self._relay = Relay(loop, master_fd, self._kill, self._kill)
+        try:
+            loop.run_until(lambda: bool(ended))
+        finally:
+            if self._relay:
+                self._relay.close()
+            self._signals.close()
+
+    def _take_signals(self) -> None:
+        for number in self._signals.take():
+            if number == signal.SIGWINCH:
+                if self._relay:
+                    self._relay.resize()
+            elif self._told:
+                self._kill()
+            else:
+                self._told = True
+                signal_process(self._container.pidfd, number)
+
+    def _kill(self) -> None:
+        if not self._container.kill():
+            raise KeyboardInterrupt  # `run_to_end` waits a while longer, and says why that was not enough
 
 
 def _checked(option: str, parse: Callable[[object], T], word: str) -> T:

@@ -11,7 +11,7 @@ from haconiwa.cli.output import Output, message_fd, print_error
 from haconiwa.errors import EXIT_FAILURE, EXIT_USAGE, HaconiwaError, describe_errno, unexpected
 from haconiwa.image import LAST, load
 from haconiwa.kernel.files import CLOSE_RANGE, MAX_FD, close_range
-from haconiwa.kernel.signals import SIGHUP, SIGTERM, signal
+from haconiwa.kernel.signals import SIG_IGN, SIGHUP, SIGTERM, getsignal, signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,7 +101,8 @@ def _end_by_exception() -> None:
         raise SystemExit(128 + number)
 
     for number in (SIGTERM, SIGHUP):
-        signal(number, end)
+        if getsignal(number) != SIG_IGN:  # as nohup(1) has it
+            signal(number, end)
 
 
 def _run(argv: list[str]) -> int:

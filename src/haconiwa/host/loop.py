@@ -45,12 +45,14 @@ class Loop:
     def __init__(self) -> None:
         self._poll = select.poll()
         self._callbacks: dict[int, Callable[[int], object]] = {}
+        self._new: set[int] = set()
         self._timers: list[Timer] = []  # by when they are due
 
     def watch(self, fd: int, callback: Callable[[int], object], events: int = READABLE) -> None:
         """Call back with the events of poll(2) whenever a descriptor is ready; replaces an earlier callback."""
         self._poll.register(fd, events)
         self._callbacks[fd] = callback
+        self._new.add(fd)
 
     def unwatch(self, fd: int) -> None:
         """Forget a descriptor, before it is closed; harmless when it is not watched."""
@@ -71,9 +73,11 @@ class Loop:
     def run_until(self, done: Callable[[], bool]) -> None:
         """Wait and call back until `done` says so; it is asked after every round of callbacks."""
         while not done():
-            for fd, events in self._poll.poll(self._wait_ms()):
-                callback = self._callbacks.get(fd)  # an earlier one of this round may have removed it
-                if callback:
+            ready = self._poll.poll(self._wait_ms())
+            self._new.clear()
+            for fd, events in ready:
+                callback = self._callbacks.get(fd)
+                if callback and fd not in self._new:  # an earlier one may have removed it, or given its number away
                     callback(events)
             self._run_due()
 

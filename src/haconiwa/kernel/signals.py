@@ -33,6 +33,7 @@ SIGWINCH = int(_signal.SIGWINCH)
 ITIMER_REAL = int(_signal.ITIMER_REAL)
 
 signal = _signal.signal
+getsignal = _signal.getsignal
 setitimer = _signal.setitimer
 set_wakeup_fd = _signal.set_wakeup_fd
 pthread_sigmask = _signal.pthread_sigmask

@@ -13,7 +13,7 @@ from haconiwa.isolation.groups import kill_groups, oom_kills
 from haconiwa.isolation.seccomp.filters import LISTENER
 from haconiwa.isolation.step import BIRTH, CHILD, INSIDE, PARENT, RUNNING, SUPERVISOR, Site, Step
 from haconiwa.kernel import signals as signal
-from haconiwa.lifecycle.identity import Identity, signal_process
+from haconiwa.lifecycle.identity import Identity, signal_process, wait_for_end
 from haconiwa.lifecycle.init import run_child
 from haconiwa.lifecycle.program import EXECUTE, READY
 from haconiwa.lifecycle.sync import FAILED, MESSAGE_SIZE, WENT_WRONG, decode_failure, place_of, step_error
@@ -30,6 +30,7 @@ _FD_SIZE = 4
 _MESSAGE = MESSAGE_SIZE, CMSG_SPACE(_FD_SIZE), MSG_CMSG_CLOEXEC
 _GONE = b"?"
 """For the message of a process that ended in the middle of the conversation."""
+_KILLED_WITHIN_S = 0.5
 
 
 class StartInterrupted(ContainerError):
@@ -237,22 +238,31 @@ class Container:
     def end(self) -> None:
         """Kill what runs and wait for its end; nothing is done when it has ended already."""
         if self.pidfd >= 0 and self.exit_status is None:
-            self.kill()
+            while not self.kill():
+                pass  # one that takes long to end, or is held by more and more others inside
             self.reap()
 
-    def kill(self) -> None:
+    def abandon(self) -> None:
+        """Wait for its end no more, which others inside do not let come."""
+        os.close(self.pidfd)
+        self.pidfd = -1
+        self.exit_status = EXIT_FAILURE
+
+    def kill(self) -> bool:
         """Kill everything inside. A pid namespace ends with its first process, without touching what is not in it.
 
-        Only where that does not end, because another one inside holds it by ptrace(2), all in the groups are killed.
+        Returns:
+            Whether the first process has ended, or does so within half a second.
         """
-        from haconiwa.lifecycle.stop import ALONE_S, wait_for_end  # no start needs it before the program runs
-
-        ends = False
-        if self.exit_status is None and self.pidfd >= 0:
+        runs = self.exit_status is None and self.pidfd >= 0
+        if runs:
             signal_process(self.pidfd, signal.SIGKILL)  # one that was adopted may be reaped by its parent any time
-            ends = "pid" in self.spec.namespaces and wait_for_end(self.pidfd, ALONE_S)
-        if not ends and self.site.cgroup_paths:
+        if "pid" not in self.spec.namespaces:
             kill_groups(self.site.cgroup_paths)
+            return not runs or wait_for_end(self.pidfd, _KILLED_WITHIN_S)
+        from haconiwa.lifecycle.held import wait_for_end_of_all
+
+        return not runs or wait_for_end_of_all(self.pidfd, self.pid, _KILLED_WITHIN_S)
 
     def reap(self) -> int:
         """Wait for the process to end.

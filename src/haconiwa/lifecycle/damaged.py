@@ -108,12 +108,8 @@ def _tell_supervisor(name: str) -> bool:
             pidfd = _open_listener(connection, os.path.join(run_dir(), name, "control"))
     except (OSError, ValueError):
         return False
-    try:
-        signal_process(pidfd, signal.SIGTERM)
-    except ProcessLookupError:
-        return False
-    finally:
-        os.close(pidfd)
+    signal_process(pidfd, signal.SIGTERM)
+    os.close(pidfd)
     return True
 
 

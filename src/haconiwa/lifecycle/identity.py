@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import time
 
+from haconiwa.host.loop import wait_ms
 from haconiwa.kernel import signals as signal
 from haconiwa.spec.record import Record
 
@@ -119,6 +121,21 @@ def boot_id() -> str:
     """Names this boot of the machine."""
     with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
         return file.read().strip()
+
+
+def wait_for_end(pidfd: int, timeout_s: float) -> bool:
+    """Wait until a process has ended.
+
+    Returns:
+        Whether it has; within a millisecond when `timeout_s` is 0.
+    """
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    deadline = time.monotonic() + timeout_s
+    while not poll.poll(wait_ms(deadline)):
+        if time.monotonic() >= deadline:
+            return False
+    return True
 
 
 def signal_process(pidfd: int, number: int) -> None:

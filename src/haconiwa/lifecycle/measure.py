@@ -7,9 +7,8 @@ import time
 
 from haconiwa.isolation.net.traffic import read_traffic
 from haconiwa.isolation.usage import read_usage
-from haconiwa.lifecycle.identity import Identity, open_pidfd
+from haconiwa.lifecycle.identity import Identity, open_pidfd, wait_for_end
 from haconiwa.lifecycle.state import now
-from haconiwa.lifecycle.stop import wait_for_end
 from haconiwa.spec.record import Record, to_plain
 
 TYPE_CHECKING = False

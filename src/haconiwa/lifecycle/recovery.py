@@ -7,11 +7,10 @@ import select
 import time
 
 from haconiwa.errors import ContainerError
-from haconiwa.kernel import signals as signal
-from haconiwa.lifecycle.identity import open_pidfd, signal_process
-from haconiwa.lifecycle.members import kill_all
-from haconiwa.lifecycle.state import Claim, is_supervised, read_state
-from haconiwa.lifecycle.stop import ALONE_S, ends_by_pid_namespace, forget, wait_for_end
+from haconiwa.isolation.groups import kill_groups
+from haconiwa.lifecycle.identity import open_pidfd
+from haconiwa.lifecycle.state import Claim, is_supervised, read_state, without_those_of_others
+from haconiwa.lifecycle.stop import ends_by_pid_namespace, forget, kill_all
 
 _KILLED_WITHIN_S = 5.0
 
@@ -34,13 +33,10 @@ def end_abandoned(name: str, supervisor_pid: int) -> None:
         return
     pidfd = open_pidfd(state.init)
     if pidfd >= 0:
-        signal_process(pidfd, signal.SIGKILL)
-        if not wait_for_end(pidfd, ALONE_S):
-            kill_all(state)
-            wait_for_end(pidfd, _KILLED_WITHIN_S)
+        kill_all(state, pidfd, _KILLED_WITHIN_S)
         os.close(pidfd)
-    if not ends_by_pid_namespace(state):
-        kill_all(state)
+    elif not ends_by_pid_namespace(state):
+        kill_groups(without_those_of_others(state.name, state.cgroups))
     _wait_for_lock(name)
     forget(state)
 

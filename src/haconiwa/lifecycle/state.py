@@ -123,11 +123,21 @@ class Claim:
             raise unreadable
 
     def record(self, state: State) -> None:
-        """Write the state for others to read; the configuration, most of the text, is made into one only once."""
+        """Write the state for others to read; the configuration, most of the text, is made into one only once.
+
+        Raises:
+            ContainerError: It cannot be written; ENOENT when the folder is gone.
+        """
         if state.config is not self._config:
             self._config, self._config_text = state.config, to_json(state.config)
         head = to_json({key: to_plain(getattr(state, key)) for key in state._fields if key != "config"})
-        write_beside(os.path.join(self.folder, "state.json"), f'{head[:-1]}, "config": {self._config_text}}}')
+        path = os.path.join(self.folder, "state.json")
+        try:
+            write_beside(path, f'{head[:-1]}, "config": {self._config_text}}}')
+        except OSError as error:
+            why, number = describe_errno(error.errno or 0), error.errno or 0
+            what = f'cannot record its state in "{path}"'
+            raise ContainerError(what, why=why, subject=self.name, errno=number) from error
 
     def fileno(self) -> int:
         """The descriptor that holds the lock, for those who fork without handing it on."""

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import select
 import time
 
 from haconiwa.errors import ContainerError
-from haconiwa.host.loop import wait_ms
-from haconiwa.isolation.groups import member_pids
+from haconiwa.isolation.groups import kill_groups, member_pids
 from haconiwa.kernel import signals as signal
-from haconiwa.lifecycle.identity import NOBODY, age_s, open_pidfd, signal_process
-from haconiwa.lifecycle.members import kill_all
-from haconiwa.lifecycle.state import Claim, State, is_supervised, live_status
+from haconiwa.lifecycle.held import holders, wait_for_end_of_all
+from haconiwa.lifecycle.identity import NOBODY, age_s, open_pidfd, signal_process, wait_for_end
+from haconiwa.lifecycle.state import Claim, State, is_supervised, live_status, without_those_of_others
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,26 +18,9 @@ if TYPE_CHECKING:
 
 LOOK_EVERY_S = 0.05
 """How often to look whether a first process has got a handler for TERM; nothing tells."""
-ALONE_S = 0.5
-"""How long a first process may take to end by KILL before everything else inside is killed too."""
 _LAST_POINTS = ("before_start_wait", "teardown_container", "after_failure")
 _SETTLE_S = 10.0
 """How long a supervisor may take for its teardown hooks and clean-up before we stop waiting for it."""
-
-
-def wait_for_end(pidfd: int, timeout_s: float) -> bool:
-    """Wait until a process has ended.
-
-    Returns:
-        Whether it has; within a millisecond when `timeout_s` is 0.
-    """
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    deadline = time.monotonic() + timeout_s
-    while not poll.poll(wait_ms(deadline)):
-        if time.monotonic() >= deadline:
-            return False
-    return True
 
 
 def heeds(pid: int, number: int) -> bool:
@@ -112,19 +93,40 @@ def stop(state: State, timeout_s: float, say: Callable[[str], None]) -> None:
     pidfd = _open_init(state)
     try:
         _note(state, [signal.SIGTERM, signal.SIGKILL], "haconiwa stop", final=True)
-        if not _terminate(state, pidfd, timeout_s, say):
-            signal_process(pidfd, signal.SIGKILL)
-        if not ends_by_pid_namespace(state) or not wait_for_end(pidfd, ALONE_S):
-            kill_all(state)
-        if not wait_for_end(pidfd, _SETTLE_S):
-            raise ContainerError("still runs after KILL", why="a process does not leave the kernel", subject=state.name)
+        _terminate(state, pidfd, timeout_s, say)
+        if not kill_all(state, pidfd, _SETTLE_S):
+            raise ContainerError("still runs after KILL", why=_why_it_stays(state), subject=state.name)
     finally:
         os.close(pidfd)
     _wait_for_supervisor(state)
 
 
-def _terminate(state: State, pidfd: int, timeout_s: float, say: Callable[[str], None]) -> bool:
-    """TERM to the first process as soon as it can have an effect; whether the process has ended in time."""
+def kill_all(state: State, pidfd: int, timeout_s: float) -> bool:
+    """KILL to everything inside, and wait for the end of the first process, which may have ended already.
+
+    Args:
+        state: The container.
+        pidfd: Of its first process.
+        timeout_s: How long to wait.
+
+    Returns:
+        Whether it has ended.
+    """
+    signal_process(pidfd, signal.SIGKILL)
+    if ends_by_pid_namespace(state):
+        return wait_for_end_of_all(pidfd, state.init.pid, timeout_s)
+    kill_groups(without_those_of_others(state.name, state.cgroups))
+    return wait_for_end(pidfd, timeout_s)
+
+
+def _why_it_stays(state: State) -> str:
+    if others := holders(state.init.pid):
+        return f"another process holds it by ptrace(2): {' '.join(map(str, sorted(others)))}"
+    return "a process does not leave the kernel"
+
+
+def _terminate(state: State, pidfd: int, timeout_s: float, say: Callable[[str], None]) -> None:
+    """TERM to the first process as soon as it can have an effect, and wait for its end until the time is over."""
     deadline = time.monotonic() + timeout_s
     until = deadline - age_s(state.init)
     told = False
@@ -132,17 +134,15 @@ def _terminate(state: State, pidfd: int, timeout_s: float, say: Callable[[str], 
         rest_s = until - time.monotonic()
         if rest_s <= 0:
             say(f"{state.name}: its first process has no handler for TERM, sending KILL")
-            return False
+            return
         if not told:
             say(f"{state.name}: its first process has no handler for TERM yet, KILL follows in {rest_s:.0f} s")
             told = True
         if wait_for_end(pidfd, min(rest_s, LOOK_EVERY_S)):
-            return True
+            return
     signal_process(pidfd, signal.SIGTERM)
-    if wait_for_end(pidfd, deadline - time.monotonic()):
-        return True
-    _note(state, [signal.SIGKILL], "haconiwa stop", final=True, late=True)
-    return False
+    if not wait_for_end(pidfd, deadline - time.monotonic()):
+        _note(state, [signal.SIGKILL], "haconiwa stop", final=True, late=True)
 
 
 def _note(state: State, numbers: list[int], by: str, *, final: bool, late: bool = False) -> None:

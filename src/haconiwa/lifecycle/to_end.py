@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from haconiwa.errors import ContainerError
+from haconiwa.lifecycle.identity import wait_for_end
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from haconiwa.lifecycle.container import Container
+
+_KILLED_WITHIN_S = 5.0
 
 
 def run_to_end(container: Container, beside: Callable[[], None] = lambda: None) -> int:
@@ -21,6 +26,7 @@ def run_to_end(container: Container, beside: Callable[[], None] = lambda: None) 
 
     Raises:
         HaconiwaError: It could not be started.
+        ContainerError: It was to be killed, and others in its container do not let it end.
         BaseException: Whatever passes through, KeyboardInterrupt above all, kills everything inside first.
     """
     try:
@@ -28,7 +34,10 @@ def run_to_end(container: Container, beside: Callable[[], None] = lambda: None) 
         beside()
         return container.reap()
     except BaseException:
-        container.kill()
+        if not container.kill() and not wait_for_end(container.pidfd, _KILLED_WITHIN_S):
+            container.abandon()
+            why = "another process inside holds it by ptrace(2)"
+            raise ContainerError("its command does not end by KILL", why=why, subject=container.spec.name) from None
         if container.pidfd >= 0:
             container.reap()
         raise

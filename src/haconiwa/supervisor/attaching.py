@@ -83,30 +83,45 @@ def attach(state: State, argv: Sequence[str], stdin: bytes, timeout_s: float | N
         TimeoutError: It took too long.
         OverflowError: It printed more than 16 MiB.
     """
-    memory_fd = memory_file(stdin)
-    pipes = [os.pipe(), os.pipe()]
-    for read_fd, _write_fd in pipes:
-        os.set_blocking(read_fd, False)  # the command may read what it has written itself
-    pid = os.fork()
-    if pid == 0:
-        _child(state, tuple(argv), (memory_fd, pipes[0][1], pipes[1][1]))
-    for fd in (memory_fd, pipes[0][1], pipes[1][1]):
-        os.close(fd)
-    pidfd = os.pidfd_open(pid)
-    read_fds = (pipes[0][0], pipes[1][0])
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
-        output = _collect(read_fds, pidfd, timeout_s)
-    except BaseException:
-        end(pidfd)
-        raise
+        pidfd, read_fds = _spawn(state, tuple(argv), stdin)
+        try:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)  # only here may the time limit of a hook interrupt
+            output = _collect(read_fds, pidfd, timeout_s)
+        finally:
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+            end(pidfd)
+            result = os.waitid(os.P_PIDFD, pidfd, os.WEXITED)
+            for fd in (pidfd, *read_fds):
+                os.close(fd)
     finally:
-        result = os.waitid(os.P_PIDFD, pidfd, os.WEXITED)
-        for fd in (pidfd, *read_fds):
-            os.close(fd)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     assert result is not None  # noqa: S101 - only WNOHANG answers None
     stdout, stderr = (content.decode("utf-8", "surrogateescape") for content in output)
     status = result.si_status if result.si_code == os.CLD_EXITED else EXIT_FAILURE
     return Attached(exit_status=status, stdout=stdout, stderr=stderr)
+
+
+def _spawn(state: State, argv: tuple[str, ...], stdin: bytes) -> tuple[int, tuple[int, int]]:
+    """Begin to run a command; a pidfd, and where its stdout and stderr come. Signals are blocked."""
+    memory_fd = memory_file(stdin)
+    (output_fd, output_end), (errors_fd, errors_end) = os.pipe(), os.pipe()
+    read_fds = (output_fd, errors_fd)
+    for fd in read_fds:
+        os.set_blocking(fd, False)  # the command may read what it has written itself
+    try:
+        pid = os.fork()
+        if pid == 0:
+            _child(state, argv, (memory_fd, output_end, errors_end))
+    except OSError:
+        for fd in read_fds:
+            os.close(fd)
+        raise
+    finally:
+        for fd in (memory_fd, output_end, errors_end):
+            os.close(fd)
+    return os.pidfd_open(pid), read_fds
 
 
 def _collect(read_fds: tuple[int, int], pidfd: int, timeout_s: float | None) -> list[bytes]:
@@ -117,7 +132,7 @@ def _collect(read_fds: tuple[int, int], pidfd: int, timeout_s: float | None) -> 
     for fd in (*read_fds, pidfd):
         poll.register(fd, select.POLLIN)
     while True:
-        ready = [fd for fd, _event in poll.poll(None if deadline is None else wait_ms(deadline))]
+        ready = dict(poll.poll(None if deadline is None else wait_ms(deadline)))
         if pidfd in ready:
             for fd in read_fds:
                 while _take(fd, contents[fd]):
@@ -125,8 +140,8 @@ def _collect(read_fds: tuple[int, int], pidfd: int, timeout_s: float | None) -> 
             return [bytes(contents[fd]) for fd in read_fds]
         if deadline is not None and time.monotonic() >= deadline:
             raise TimeoutError(f"the command still runs after {timeout_s:g} s")
-        for fd in ready:
-            if not _take(fd, contents[fd]):
+        for fd, event in ready.items():
+            if not _take(fd, contents[fd]) and event & select.POLLHUP:
                 poll.unregister(fd)
 
 

@@ -111,7 +111,9 @@ def end(pidfd: int) -> None:
     signal_process(pidfd, signal.SIGTERM)
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
-    if not poll.poll(_END_WITHIN_S * 1000):
+    try:
+        poll.poll(_END_WITHIN_S * 1000)
+    finally:  # also when the time limit of a hook is over once more
         signal_process(pidfd, signal.SIGKILL)
 
 

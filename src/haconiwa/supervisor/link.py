@@ -1,4 +1,4 @@
-"""What a supervisor tells its barn, over one SOCK_SEQPACKET pair.
+"""What a supervisor and its barn tell each other, over one SOCK_SEQPACKET pair.
 
 supervisor                       barn
 ``U`` + pid ──────────────────▶  the container's program runs, and its hooks for that are done
@@ -8,6 +8,7 @@ supervisor                       barn
 ``M`` + text ─────────────────▶  a message for the user, in order with the rest (only where a terminal is relayed)
 ``T`` + descriptor ───────────▶  the master of the container's terminal (sent by the container's process)
 ``E`` ────────────────────────▶  it is done: nothing is left to clear up
+     ◀──────────────────── ``I``  end the container at once: whoever wants it stopped has asked again
 end of file ──────────────────▶  the supervisor has ended; without ``E`` it died
 """
 
@@ -29,6 +30,7 @@ READY = b"R"
 NEVER_READY = b"N"
 MESSAGE = b"M"
 ENDED = b"E"
+INSIST = b"I"
 _MESSAGE_SIZE = 65536
 _INT_SIZE = 4
 
@@ -63,6 +65,11 @@ def send_failure(link: socket, error: HaconiwaError) -> None:
 def send_ended(link: socket) -> None:
     """Tell the barn that the supervisor ends as it should, and has cleared up."""
     _send(link, ENDED)
+
+
+def send_insist(link: socket) -> None:
+    """Let a supervisor that was told to stop do so at once; no signal, since two of them may be one that came twice."""
+    _send(link, INSIST)
 
 
 def _send(link: socket, message: bytes) -> None:

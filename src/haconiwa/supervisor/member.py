@@ -10,7 +10,7 @@ from haconiwa.lifecycle.hooks import RESTORED_AFTER_HOOKS
 from haconiwa.lifecycle.state import Claim
 from haconiwa.spec.record import replace
 from haconiwa.supervisor import link as barn_link
-from haconiwa.supervisor.link import ENDED, FAILED, MESSAGE, NEVER_READY, READY, UP, make_link
+from haconiwa.supervisor.link import ENDED, FAILED, MESSAGE, NEVER_READY, READY, UP, make_link, send_insist
 from haconiwa.supervisor.messages import as_failure, flush, report, speak_for, use_log
 from haconiwa.supervisor.supervisor import Supervisor
 
@@ -171,9 +171,11 @@ class Member:
         return fd if kind else -2
 
     def stop(self, *, again: bool = False) -> None:
-        """Tell the supervisor to end its container, or by another signal again: two of the same may arrive as one."""
-        if self.pidfd >= 0:
-            signal.pidfd_send_signal(self.pidfd, signal.SIGINT if again else signal.SIGTERM)
+        """Tell the supervisor to end its container, or again, and then to do so at once."""
+        if again and self.link is not None:
+            send_insist(self.link)
+        elif self.pidfd >= 0:
+            signal.pidfd_send_signal(self.pidfd, signal.SIGTERM)
 
     def reload(self) -> None:
         """Tell the supervisor of a daemon to load the haco file again."""
@@ -265,6 +267,7 @@ def _run_supervisor(
         options = replace(options, stdio_fds=tuple(os.dup(fd) for fd in options.stdio_fds))
         for number, fd in enumerate((null_fd, *output_fds)):
             os.dup2(fd, number)
+        os.setsid()  # a signal to the barn's process group, as by Ctrl-C, is the barn's to pass on, in its order
         os.chdir("/")
         speak_for(spec.name)
         supervisor = Supervisor(spec, steps, claim, link, options)

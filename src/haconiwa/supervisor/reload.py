@@ -108,13 +108,15 @@ class Reloader:
             self._again = True
             return
         self._again = False
+        if self._supervisor.container.pidfd < 0:
+            why = f"it is {self._supervisor.base.status}"
+            self._refuse(ContainerError("cannot reload", why=why, subject=self._supervisor.spec.name))
+            return
         self._began = time.monotonic()
         try:
             self._errand = Errand(self._supervisor.loop, self._load, self._loaded, _LOAD_WITHIN_S)
         except OSError as error:
-            failure = _as_ours(error, self._supervisor.spec.name)
-            self._supervisor.report(failure)
-            self._supervisor.tell("reload_failed", error=str(failure))
+            self._refuse(_as_ours(error, self._supervisor.spec.name))
 
     def cancel(self) -> None:
         """Reload no more; the container has ended."""
@@ -141,14 +143,17 @@ class Reloader:
 
     def _loaded(self, answer: bytes | None) -> None:
         self._errand = None
-        if answer is None:
-            failure = self._failure(self._why_unanswered())
-            self._supervisor.report(failure)
-            self._supervisor.tell("reload_failed", error=str(failure))
+        found = _as_data(answer)
+        if found is None:
+            self._refuse(self._failure(self._why_unanswered(died=answer is None)))
         else:
-            self._take(from_json(answer.decode()))
+            self._take(found)
         if self._again:
             self.ask()
+
+    def _refuse(self, failure: HaconiwaError) -> None:
+        self._supervisor.report(failure)
+        self._supervisor.tell("reload_failed", error=str(failure))
 
     def _take(self, answer: dict[str, Any]) -> None:
         if "error" in answer:  # the child has reported it
@@ -159,14 +164,23 @@ class Reloader:
         except Exception as error:
             self._supervisor.report(_as_ours(error, self._supervisor.spec.name))
 
-    def _why_unanswered(self) -> str:
+    def _why_unanswered(self, *, died: bool) -> str:
         if time.monotonic() - self._began >= _LOAD_WITHIN_S:
             return f"its haco file took more than {_LOAD_WITHIN_S:g} s"
-        return "the process that executed its haco file has died"
+        return f"the process that executed its haco file {'has died' if died else 'gave no answer'}"
 
     def _failure(self, why: str) -> ContainerError:
         hint = f"try haconiwa check {self._supervisor.options.haco_file}"
         return ContainerError("cannot reload", why=why, hint=hint, subject=self._supervisor.spec.name)
+
+
+def _as_data(answer: bytes | None) -> dict[str, Any] | None:
+    """What the child has told; None for nothing, as when the file has ended the process by itself, or forked it."""
+    try:
+        found = from_json(answer.decode()) if answer is not None else None
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _as_ours(error: Exception, name: str) -> HaconiwaError:

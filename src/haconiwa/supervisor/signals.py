@@ -8,6 +8,7 @@ See: signal(7), signal.set_wakeup_fd
 from __future__ import annotations
 
 import os
+import time
 
 from haconiwa.kernel import signals as signal
 from haconiwa.lifecycle.hooks import RESTORED_AFTER_HOOKS, HookInterrupted, hook_is_running
@@ -20,6 +21,8 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """What ends a foreground barn, and interrupts a running hook."""
 USER_SIGNALS = (signal.SIGUSR1, signal.SIGUSR2)
 """What means nothing unless the file has a handler for it; unheard they would be a supervisor's death."""
+_ECHO_S = 0.5
+"""What wants it to stop and comes so soon after another one is the same: to a whole process group, or from several."""
 HANDLED_SIGNALS = (*USER_SIGNALS, signal.SIGTTIN, signal.SIGTTOU)
 """What a file may have handlers for. The last two stop a process, and belong to job control in a foreground barn."""
 
@@ -47,7 +50,10 @@ class Signals:
         os.set_blocking(self.fd, False)
         os.set_blocking(self._write_fd, False)
         self._pending: list[int] = []
-        self._numbers = numbers
+        self._heard = -_ECHO_S
+        # nohup(1) has it ignored; where it means a reload it is wanted all the same
+        unwanted = signal.SIGHUP if signal.SIGHUP in stops and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else 0
+        self._numbers = tuple(number for number in numbers if number != unwanted)
         self._arm()
         RESTORED_AFTER_HOOKS[:] = [self._arm]  # a process that is forked for a supervisor has its own instead
 
@@ -74,10 +80,17 @@ class Signals:
             pass
 
     def take(self) -> list[int]:
-        """The signals that came since the last call, in order."""
+        """The signals that came since the last call, in order; what is an echo of one to stop is left out."""
         self._empty()
         taken, self._pending = self._pending, []
-        return taken
+        return [number for number in taken if number not in self.stops or not self._is_echo()]
+
+    def _is_echo(self) -> bool:
+        now = time.monotonic()
+        if now - self._heard < _ECHO_S:
+            return True
+        self._heard = now
+        return False
 
     def close(self) -> None:
         """Hear of no signal any more; the handlers stay until they are replaced."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
-from haconiwa.errors import ContainerError, HaconiwaError, HookError, describe_errno
+from haconiwa.errors import ContainerError, HaconiwaError, HookError
 from haconiwa.host.loop import Loop
 from haconiwa.isolation import cgroups
 from haconiwa.isolation.step import Site
@@ -275,8 +275,7 @@ class Supervisor:
         if self._control is None:
             self._control = Control(self.loop, self._claim.folder, self._answer)
             self.loop.watch(self._signals.fd, lambda _events: self.take_signals())
-            if not self.options.daemon:
-                self.loop.watch(self._link.fileno(), lambda _events: self._barn_is_gone())
+            self.loop.watch(self._link.fileno(), lambda _events: self._hear_barn())
 
     def tell(self, event: str, **details: object) -> None:
         """Record an event of the container's, and send it to those who listen."""
@@ -289,14 +288,7 @@ class Supervisor:
     def record(self, **changes: object) -> None:
         """Write the state with some changes, for others to read."""
         self.state = replace(self.state, **changes)
-        try:
-            self._claim.record(self.state)
-        except OSError as error:
-            path = os.path.join(self._claim.folder, "state.json")
-            why = describe_errno(error.errno or 0)
-            raise ContainerError(
-                f'cannot record its state in "{path}"', why=why, subject=self.spec.name, errno=error.errno or 0
-            ) from error
+        self._claim.record(self.state)
 
     def note(self, **changes: object) -> None:
         """As `record`, of a container that goes on though its state cannot be written, as with a full disk.
@@ -333,7 +325,7 @@ class Supervisor:
                 self.watch.call_handlers(number)
 
     def _reload(self) -> None:
-        if self.options.load is None or self.container.pidfd < 0:
+        if self.options.load is None:
             return
         if self._reloader is None:
             from haconiwa.supervisor.reload import Reloader
@@ -354,10 +346,15 @@ class Supervisor:
         if self.watch:
             self.watch.begin_stop(by, timeout_s, patient=patient, insists=insists)
 
-    def _barn_is_gone(self) -> None:
-        """A foreground container does not outlive the barn that holds its terminal."""
+    def _hear_barn(self) -> None:
+        """It insists, or is gone: a foreground container does not outlive the barn that holds its terminal."""
+        if barn_link.receive(self._link)[0] == barn_link.INSIST:
+            self.take_signals()  # the one that it insists on
+            self.stop("the barn", insists=True)
+            return
         self.loop.unwatch(self._link.fileno())
-        self.stop("the end of the barn", timeout_s=3.0, patient=False)
+        if not self.options.daemon:
+            self.stop("the end of the barn", timeout_s=3.0, patient=False)
 
     def _end(self, status: int) -> None:
         """The hooks of the end, once each, whatever the one before did; then everything of this run goes."""

@@ -175,7 +175,7 @@ class Watch:
         self.stopped_by = self.stopped_by or by
         if self._stopping:
             if insists:
-                self._container.kill()
+                self._kill()
             elif timeout_s is not None and time.monotonic() + timeout_s < self._stopping.due:
                 self._stopping.cancel()
                 self._stopping = self._loop.call_after(timeout_s, self._kill_late)
@@ -189,10 +189,15 @@ class Watch:
         if "pid" not in self._spec.namespaces or heeds(self._container.pid, signal.SIGTERM):
             signal_process(self._container.pidfd, signal.SIGTERM)
         elif time.monotonic() >= until:
-            self._container.kill()
+            self._kill()
         else:
             self._looking = self._loop.call_after(LOOK_EVERY_S, lambda: self._terminate(until))
 
     def _kill_late(self) -> None:
         self.killed_late = True
-        self._container.kill()
+        self._kill()
+
+    def _kill(self) -> None:
+        """KILL, again and again while others inside hold the first process."""
+        if self._container.pidfd >= 0 and not self._container.kill():
+            self._looking = self._loop.call_after(LOOK_EVERY_S, self._kill)

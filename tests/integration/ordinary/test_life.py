@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.box import Watched, wait_until
+from tests.integration.box import Watched, finish, wait_until
 from tests.integration.ordinary.conftest import NewUser
 from tests.integration.ordinary.garden import AUTO, daemon, listed, plant, sh
+from tests.integration.test_held_at_exit import HELD
 from tests.support import requirements
 from tests.support.ordinary import User
 from tests.support.program import Program
@@ -230,3 +231,30 @@ def test_a_second_start_uses_the_same_delegated_group(user: User, delegated: Pat
 
 def _has_memory(group: Path) -> bool:
     return "memory" in (group / "cgroup.controllers").read_text().split()
+
+
+HACO_OF_THE_HOST = """\
+from haconiwa import define
+with define() as config:
+    config.name = "garden"
+    config.init_command = {command!r}
+    config.mount_independent("procfs")
+    config.namespace.unshare("mount", "ipc", "uts", "pid")
+    config.namespace.map_ids("auto")
+"""
+
+
+@pytest.mark.parametrize("way", ["barn", "stop"])
+def test_one_that_is_held_at_its_exit_ends_without_groups(user: User, way: str) -> None:
+    user.write("garden.haco", HACO_OF_THE_HOST.format(command=HELD))
+    with user.haconiwa.start("start", "garden.haco") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        if way == "stop":
+            user.haconiwa("stop", "-T", "0", "garden")
+        else:
+            supervisor = Watched(listed(user)["garden"]["supervisor_pid"])
+            while not supervisor.ended(timeout_s=0.2):  # one that follows at once is the same request
+                supervisor.kill(signal.SIGTERM)
+            supervisor.close()
+        finish(process, expect=137)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 
-from haconiwa.lifecycle.stop import wait_for_end
+from haconiwa.lifecycle.identity import wait_for_end
 
 
 def test_the_longest_wait_ends_with_the_process() -> None:

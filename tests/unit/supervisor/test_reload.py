@@ -24,7 +24,8 @@ class Reloading:
         self.loop = Loop()
         self.spec = SPEC
         self.options = SimpleNamespace(load=load, haco_file="/srv/web.haco")
-        self.container = SimpleNamespace(pidfd=-1)
+        self.container = SimpleNamespace(pidfd=0)
+        self.base = SimpleNamespace(status="restarting")
         self.told: list[tuple[str, object]] = []
         self.reported: list[HaconiwaError] = []
 
@@ -35,7 +36,9 @@ class Reloading:
         self.reported.append(error)
 
     def reload(self) -> list[tuple[str, object]]:
+        """What was told once it is over; the container ends meanwhile."""
         Reloader(self).ask()  # type: ignore[arg-type]
+        self.container.pidfd = -1
         self.loop.run_until(lambda: bool(self.told))
         return self.told
 
@@ -45,6 +48,13 @@ def refuse() -> None:
 
 
 DIED = "web: cannot reload: the process that executed its haco file has died"
+SILENT = "web: cannot reload: the process that executed its haco file gave no answer"
+
+
+def fork() -> object:
+    if pid := os.fork():
+        os.waitpid(pid, 0)
+    return SimpleNamespace(containers=())
 
 
 @pytest.mark.parametrize(
@@ -52,6 +62,9 @@ DIED = "web: cannot reload: the process that executed its haco file has died"
     [
         (lambda: os._exit(1), DIED, True),
         (lambda: os.kill(os.getpid(), 9), DIED, True),
+        (lambda: os._exit(0), SILENT, True),
+        (lambda: os.closerange(3, 1000), SILENT, True),
+        (fork, SILENT, True),
         (lambda: SimpleNamespace(containers=()), "web: cannot reload: the file does not describe it any more", False),
         (lambda: SimpleNamespace(containers=(SPEC,)), "web: is not running", True),
         (lambda: 1 / 0, "web: internal error: ZeroDivisionError: division by zero", False),
@@ -62,6 +75,13 @@ def test_why_a_reload_has_failed(load: Callable[[], object], error: str, is_repo
     reloading = Reloading(load)
     assert reloading.reload() == [("reload_failed", error)]
     assert [str(one) for one in reloading.reported] == [error] * is_reported_here
+
+
+def test_between_two_runs_it_is_refused() -> None:
+    reloading = Reloading(refuse)
+    reloading.container.pidfd = -1
+    assert reloading.reload() == [("reload_failed", "web: cannot reload: it is restarting")]
+    assert len(reloading.reported) == 1
 
 
 def test_a_file_that_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
