@@ -156,3 +156,28 @@ def test_who_attaches_is_not_held_with_the_command(host: Box) -> None:
     assert "its command does not end by KILL: another process inside holds it by ptrace(2)" in stderr
     host.stop()
     host.nothing_left()
+
+
+ASKS = """
+import os
+
+def ask(base):
+    print("descriptors:", len(os.listdir("/proc/self/fd")), flush=True)
+    base.attach(["/bin/sleep", "1000"])
+
+config.add_async_hook(ask, msec=50, interval_msec=50, timeout_sec=1)
+"""
+
+
+def test_a_hook_whose_time_is_over_leaves_nothing_of_such_a_command(host: Box) -> None:
+    host.write(root=None, independent=("procfs",), rest=ASKS)
+    host.haconiwa("start", "-D", host.file, "--", "/usr/bin/python3", "-I", "-c", HOLDS_ATTACHED)
+
+    def told() -> list[str]:
+        log = host.haconiwa("logs", "--supervisor", host.name).stdout
+        return [line for line in log.splitlines() if line.startswith("descriptors:")]
+
+    wait_until(lambda: len(told()) >= 4, "it was called four times")
+    assert len(set(told()[1:4])) == 1
+    host.stop()
+    host.nothing_left()

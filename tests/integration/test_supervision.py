@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.box import HEEDS_TERM, NAMESPACES, Box, Watched, wait_until
+from haconiwa.kernel.mount import AT_FDCWD, MNT, MOUNT_ATTR, MS, mount, mount_setattr, umount2
+from tests.integration.box import HEEDS_TERM, NAMESPACES, Box, Watched, finish, wait_until
 from tests.support.program import Program
 
 pytestmark = pytest.mark.requires("root", "busybox")
@@ -354,3 +355,34 @@ c.add_general_hook('teardown_container', lambda base: wait(base, False), timeout
     box.haconiwa("start", barn(box, "", hooks), expect=127)
     log = Path(os.environ["HACONIWA_LOG_DIR"]) / f"{box.name}-1.supervisor.log"
     assert f"{box.name}-1: stopped and undisturbed" in log.read_text(encoding="utf-8")
+
+
+def test_one_that_cannot_be_cleared_up_ends_alone(box: Box) -> None:
+    go, end = box.root / "tmp/go", box.root / "tmp/end"
+    waits = "c.init_command = ['/bin/sh', '-c', 'until test -e /tmp/{}; do sleep 0.01; done; exit {}']"
+    file = barn(box, waits.format("go", 3), waits.format("end", 4))
+    first = f"{box.name}-0"
+    folder = str(box.run_dir.parent / first)
+    with box.haconiwa.start("start", "-T", file) as process:
+        wait_until(lambda: order(box.haconiwa, box, "started") == [0, 1], "both run")
+        supervisor = Watched(json.loads(box.haconiwa("inspect", first).stdout)[0]["supervisor_pid"])
+        mount(folder, folder, None, MS.BIND, None)
+        try:
+            mount_setattr(AT_FDCWD, folder, attr_set=MOUNT_ATTR.RDONLY)
+            go.touch()
+            assert supervisor.ended()
+            assert process.stderr is not None
+            told = (line for line in iter(process.stderr.readline, "") if "Read-only file system (EROFS)" in line)
+            assert next(told)  # the supervisor, and then the barn in its place
+            assert next(told)
+        finally:
+            umount2(folder, MNT.DETACH)
+            seen = order(box.haconiwa, box, "exited")
+            end.touch()
+        assert seen == [0]
+        finish(process, expect=125)
+    assert order(box.haconiwa, box, "exited") == [0, 1]
+    supervisor.close()
+    box.haconiwa("stop", first, expect=None)
+    for path in (go, end):
+        path.unlink()

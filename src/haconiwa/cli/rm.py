@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from haconiwa.cli.arguments import Parser
     from haconiwa.cli.output import Output
-    from haconiwa.spec.model import BarnSpec, RootfsSpec
+    from haconiwa.spec.model import BarnSpec
 
 DESCRIPTION = """\
 Remove the root file system of a haco file, and what haconiwa has recorded about it. The file itself stays.
@@ -48,17 +48,19 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
     spec = select(load_usable(arguments.file), arguments.name)
     if arguments.namespaces:
         return _remove_namespaces(spec, output)
-    roots = {container.rootfs.path: container.rootfs for container in spec.containers if container.rootfs}
+    roots: dict[str, tuple[int, ...]] = {}
+    for rootfs in filter(None, (container.rootfs for container in spec.containers)):
+        roots[rootfs.path] = (*roots.get(rootfs.path, ()), *rootfs.trusted_uids)
     if not roots:
         raise ConfigError(Problem(f'"{spec.file}" has no chroot_to, there is nothing to remove'))
     return with_files_of_all(lambda: _remove(roots, arguments, output))
 
 
-def _remove(roots: dict[str, RootfsSpec], arguments: SimpleNamespace, output: Output) -> int:
-    for path, rootfs in roots.items():
+def _remove(roots: dict[str, tuple[int, ...]], arguments: SimpleNamespace, output: Output) -> int:
+    for path, trusted_uids in roots.items():
         real = os.path.realpath(path)
         was_there = os.path.lexists(real)
-        remove(path, force=arguments.force, trusted_uids=rootfs.trusted_uids)
+        remove(path, force=arguments.force, trusted_uids=trusted_uids)
         output.say(f"Removed rootfs {real}" if was_there else f"There is no rootfs {real}")
         if os.path.islink(path):
             output.say(f"{path} is a link to it and stays")

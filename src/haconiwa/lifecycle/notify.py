@@ -119,7 +119,8 @@ class Decider:
             self._answer(notification.id, self._decision(notification))
         except HookError as error:
             if self._rate.take():  # a program inside may bring it about as often as it likes
-                error.hint, self._rate.passed_over = error.hint or self._unreported(), 0
+                error.hint = "; ".join(filter(None, (error.hint, self._unreported())))
+                self._rate.passed_over = 0
                 self._report(error)
             self._answer(notification.id, "EPERM")
 

@@ -40,6 +40,11 @@ def _network(container: ContainerSpec) -> Iterator[Problem]:
         asked = "network.share" if network.mode == "share" else "network.mode"
         what = f"{asked}: only root may connect a container to others, as {show(network.mode)} does"
         yield Problem(what, network.where, '"none" and "host" work for ordinary users')
+    looks = [(look.probe, look.where) for look in (*container.readiness, container.healthcheck) if look]
+    for probe, where in looks:
+        if probe.http is not None and "net" in container.namespaces:
+            what = "http: only root may ask in a network of the container's own"
+            yield Problem(what, where, "port= and exec= work for ordinary users")
 
 
 def _files(container: ContainerSpec) -> Iterator[Problem]:

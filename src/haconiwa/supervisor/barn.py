@@ -287,8 +287,12 @@ class Work:
     def _clear_up(self, member: Member) -> None:
         for line in member.last_words:
             self._write(line)
-        if not self.adopts:  # else it stays an orphan
+        if self.adopts:
+            return  # it stays an orphan
+        try:
             member.clear_up(daemon=self._spec.daemonize)
+        except Exception as error:  # the others go on
+            self._write("\n".join(as_failure(error, member.name).lines()))
 
     def _close_terminal(self) -> None:
         if self._relay:

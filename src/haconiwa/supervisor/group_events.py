@@ -6,6 +6,7 @@ import os
 
 from haconiwa.errors import HookError
 from haconiwa.host.loop import PRIORITY, READABLE
+from haconiwa.host.rate import Rate
 from haconiwa.isolation.cgroup_events import watch_oom
 from haconiwa.isolation.groups import oom_kills
 from haconiwa.lifecycle.hooks import call_function, function_name
@@ -78,6 +79,8 @@ class CgroupHook:
         self._spec = spec
         self._source = source
         self._supervisor = supervisor
+        self._rate = Rate()
+        self._untold = 0
         self._timer: Timer | None = None
         self._plan_look()
         supervisor.loop.watch(
@@ -98,15 +101,25 @@ class CgroupHook:
             self._timer.cancel()
         self._supervisor.loop.unwatch(self._source.fd)
         self._look(told=False)
+        if self._untold:
+            self._tell()
 
     def _look(self, *, told: bool) -> None:
         count = self._source.take(told=told)
         if not count:
             return
+        self._untold += count
+        told_of = self._rate.take()  # a container can make as many events as it likes
+        if told_of:
+            self._tell()
         spec = self._spec
-        self._supervisor.tell(spec.type, level=spec.level or None, count=count)
         what = f'the {spec.type} hook "{function_name(spec.function)}"'
         try:
             call_function(spec.function, self._supervisor.base, what, spec.where, timeout_s=spec.timeout_s)
         except HookError as error:
-            self._supervisor.report(error)
+            if told_of:
+                self._supervisor.report(error)
+
+    def _tell(self) -> None:
+        count, self._untold = self._untold, 0
+        self._supervisor.tell(self._spec.type, level=self._spec.level or None, count=count)

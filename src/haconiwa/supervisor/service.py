@@ -64,12 +64,15 @@ def notify(address: str, text: str) -> bool:
         text: Lines of assignments.
 
     Returns:
-        False when its queue is full, true also when there is none.
+        False when its queue is full or we have no descriptor, true also when there is none.
     """
     if address[:1] not in ("/", "@"):
         return True
     with_name = os.fsencode(f"\0{address[1:]}" if address[0] == "@" else address)
-    sender = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK)
+    try:
+        sender = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK)
+    except OSError:
+        return False  # no descriptor is left
     try:
         sender.sendto(text.encode(), with_name)
     except BlockingIOError:

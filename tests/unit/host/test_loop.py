@@ -144,3 +144,26 @@ def test_waits_are_never_short_and_never_too_long() -> None:
     assert wait_ms(now - 5) == 0
     assert 10_000 < wait_ms(now + 10) <= 10_001
     assert wait_ms(float("inf")) < 1 << 31
+
+
+def test_what_was_heard_of_one_file_is_not_told_of_the_next_with_its_number(pipe: tuple[int, int]) -> None:
+    """A callback closes another descriptor of the same round, and opens one that gets its number."""
+    loop, seen = Loop(), list[str]()
+    other_read, other_write = os.pipe()
+    new_read, new_write = os.pipe()
+
+    def exchange(_events: int) -> None:
+        loop.unwatch(pipe[0])
+        loop.unwatch(other_read)
+        os.dup2(new_read, other_read)
+        loop.watch(other_read, lambda _events: seen.append("new"))
+
+    loop.watch(pipe[0], exchange)
+    loop.watch(other_read, lambda _events: seen.append("old"))
+    for fd in (pipe[1], other_write):
+        os.write(fd, b"x")
+    loop.call_after(0.02, lambda: seen.append("later"))
+    loop.run_until(lambda: "later" in seen)
+    assert seen == ["later"]
+    for fd in (other_read, other_write, new_read, new_write):
+        os.close(fd)

@@ -118,6 +118,15 @@ def test_it_is_gone_when_there_is_no_descriptor_left() -> None:
     in_child(check)
 
 
+def test_its_own_network_namespace_takes_no_right() -> None:
+    def as_user() -> str:
+        os.setresuid(65534, 65534, 65534)
+        own_fd = open_network_namespace()
+        return in_network_namespace(own_fd, lambda: "called")
+
+    assert in_child(as_user if os.geteuid() == 0 else lambda: "called") == "called"
+
+
 @pytest.mark.requires("root", "netns")
 def test_another_network_namespace() -> None:
     def check() -> None:

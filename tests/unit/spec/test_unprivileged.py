@@ -5,7 +5,10 @@ from typing import Any
 from haconiwa.spec.confinement import PersistedNamespace, TimeOffsets
 from haconiwa.spec.model import ContainerSpec, MountSpec, RootfsSpec, UserSpec
 from haconiwa.spec.network import NetworkSpec
+from haconiwa.spec.supervision import HealthcheckSpec, ProbeSpec, ReadinessSpec
 from haconiwa.spec.unprivileged import check_unprivileged
+
+HTTP = ProbeSpec(http="http://127.0.0.1/")
 
 
 def problems(**values: Any) -> list[str]:
@@ -34,5 +37,8 @@ def test_each_thing_of_roots() -> None:
     assert problems(persisted_namespaces=(PersistedNamespace(type="ipc", path="/x"),)) == ["namespace.unshare"]
     assert problems(time_offsets=TimeOffsets(monotonic_s=1, boottime_s=0)) == ["namespace.set_time_offset"]
     assert problems(mounts=(mount,)) == ["add_mount_point"]
+    looks = {"readiness": (ReadinessSpec(probe=HTTP),), "healthcheck": HealthcheckSpec(probe=HTTP)}
+    assert problems(**looks) == []
+    assert problems(**looks, namespaces=("mount", "pid", "user", "net")) == ["http", "http"]
     assert problems(keeps_groups=True, user=UserSpec(groups=(1,))) == ["groups"]
     assert problems(user=UserSpec(groups=(1,))) == []

@@ -4,11 +4,14 @@ import os
 import time
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from haconiwa.errors import HaconiwaError
 from haconiwa.host.loop import Loop
-from haconiwa.supervisor.group_events import OomEvents
+from haconiwa.spec.supervision import CgroupHookSpec
+from haconiwa.supervisor.group_events import CgroupHook, OomEvents
 
 
 class Told:
@@ -90,3 +93,43 @@ def test_what_came_before_it_was_watched_is_told(group: Group) -> None:
     told = Told()
     OomEvents(group.path, Loop(), told).cancel()
     assert told.total == 4
+
+
+class Counter:
+    """What a file of the kernel's tells: so many events since the last look."""
+
+    by_priority, look_every_s = False, None
+
+    def __init__(self) -> None:
+        self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+
+    def take(self, *, told: bool) -> int:
+        try:
+            return os.eventfd_read(self.fd)
+        except BlockingIOError:
+            return 0
+
+
+def test_a_hook_is_called_each_time_and_told_of_so_often_only() -> None:
+    """Its events and its failures are in logs that others share; nothing of the count is lost."""
+    loop, told, reported, calls = Loop(), list[int](), list[HaconiwaError](), list[object]()
+
+    def fail(base: object) -> None:
+        calls.append(base)
+        raise ValueError
+
+    supervisor = SimpleNamespace(
+        loop=loop, base=None, report=reported.append, tell=lambda _event, level, count: told.append(count)
+    )
+    source = Counter()
+    spec = CgroupHookSpec(type="pids_max", function=fail, level="", timeout_s=None, where=None)
+    hook = CgroupHook(spec, source, supervisor)  # type: ignore[arg-type]
+    for _ in range(200):
+        os.eventfd_write(source.fd, 3)
+        one_round(loop)
+    hook.cancel()
+    assert len(calls) == 200
+    assert sum(told) == 600
+    assert len(told) < 100
+    assert len(reported) in (len(told), len(told) - 1)
+    os.close(source.fd)
