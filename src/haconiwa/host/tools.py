@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import select
+import time
 
 from haconiwa.errors import HostError
 from haconiwa.host.descriptors import memory_file
@@ -56,7 +57,7 @@ class Tool:
         what: What it is to do, in words that complete "cannot …".
         name: The program.
         arguments: Its arguments.
-        text: Its standard input; None when that is not known yet: it loads, and waits for `feed`.
+        text: Its standard input; None when that is not known yet: it loads, and waits for `finish`.
 
     Raises:
         HostError: It is not installed.
@@ -90,29 +91,17 @@ class Tool:
         finally:
             os.close(stdin_fd)
 
-    def feed(self, text: str) -> None:
-        """Give it all of its standard input.
-
-        Raises:
-            OSError: It has ended.
-        """
-        try:
-            data = text.encode()
-            while data:
-                data = data[os.write(self._feed_fd, data) :]
-        finally:
-            self._end_input()
-
     def _end_input(self) -> None:
         if self._feed_fd >= 0:
             os.close(self._feed_fd)
             self._feed_fd = -1
 
-    def finish(self, timeout_s: float = _ENDS_WITHIN_S) -> str:
+    def finish(self, timeout_s: float = _ENDS_WITHIN_S, text: str = "") -> str:
         """Wait for its end. Whatever comes of that, the program is gone afterwards.
 
         Args:
             timeout_s: After which it is killed.
+            text: Its standard input, if it was made without.
 
         Returns:
             What it printed.
@@ -120,9 +109,8 @@ class Tool:
         Raises:
             ToolFailed: It did not end well, or not in time.
         """
-        self._end_input()
         try:
-            status = self._wait(timeout_s)
+            status = self._wait(text.encode(), time.monotonic() + timeout_s)
             output = os.pread(self._output_fd, _OUTPUT_MAX, 0).decode("utf-8", "backslashreplace")
         finally:
             os.close(self._output_fd)
@@ -132,25 +120,40 @@ class Tool:
             raise ToolFailed(f"cannot {self._what}", why=_first_line(output, self._name))
         return output
 
-    def _wait(self, timeout_s: float) -> int | None:
+    def _wait(self, text: bytes, deadline: float) -> int | None:
         """Its wait status; None when it was killed for not ending."""
         pidfd = -1
         ended = False
         try:
             pidfd = os.pidfd_open(self._pid)
-            ended = _ends_within(pidfd, timeout_s)
+            ended = self._takes(text, deadline) and _is_ready(pidfd, select.POLLIN, deadline)
         finally:
             if not ended:
                 _kill(self._pid, pidfd)
+            self._end_input()  # not before: half of it might do half of the work
             if pidfd >= 0:
                 os.close(pidfd)
         return os.waitpid(self._pid, 0)[1] if ended else None
 
+    def _takes(self, text: bytes, deadline: float) -> bool:
+        """Give it its standard input, all of it; false when it does not read that in time."""
+        if text:
+            os.set_blocking(self._feed_fd, False)
+        try:
+            while text:
+                if not _is_ready(self._feed_fd, select.POLLOUT, deadline):
+                    return False
+                text = text[os.write(self._feed_fd, text) :]
+        except BrokenPipeError:
+            pass  # what it says at its end is the reason
+        self._end_input()
+        return True
 
-def _ends_within(pidfd: int, timeout_s: float) -> bool:
+
+def _is_ready(fd: int, events: int, deadline: float) -> bool:
     poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(timeout_s * 1000))
+    poll.register(fd, events)
+    return bool(poll.poll(max(0.0, deadline - time.monotonic()) * 1000))
 
 
 def _kill(pid: int, pidfd: int) -> None:
@@ -159,7 +162,7 @@ def _kill(pid: int, pidfd: int) -> None:
         os.kill(pid, signal.SIGKILL)
     except PermissionError:
         pass  # a set-user-ID program that has become root altogether
-    gone = pidfd < 0 or _ends_within(pidfd, _KILLED_WITHIN_S)
+    gone = pidfd < 0 or _is_ready(pidfd, select.POLLIN, time.monotonic() + _KILLED_WITHIN_S)
     os.waitpid(pid, 0 if gone else os.WNOHANG)
 
 

@@ -83,7 +83,10 @@ class Log:
         """Note the time, unless that was done a moment ago."""
         now = time.time()
         if abs(now - self._stamped) >= _STAMP_EVERY_S:
-            os.write(self.times_fd, f"{os.fstat(self.fd).st_size} {now:.3f}\n".encode())
+            size = os.fstat(self.fd).st_size
+            if not size and os.fstat(self.times_fd).st_size:
+                os.ftruncate(self.times_fd, 0)  # they are of a log that has gone
+            os.write(self.times_fd, f"{size} {now:.3f}\n".encode())
             self._stamped = now
 
     def _begin_anew_if_due(self, more: int) -> None:
@@ -91,10 +94,16 @@ class Log:
         if is_at(self.fd, self._path) and os.fstat(self.fd).st_size + more <= LARGEST:
             return
         before = self.fds()
-        for fd, name in zip(before, (self._path, self._path + TIMES), strict=True):
-            if is_at(fd, name):
-                os.rename(name, f"{name}.1")
+        self._put_aside()
         self._open()
         for fd in before:
             os.close(fd)
         self._stamped = 0.0
+
+    def _put_aside(self) -> None:
+        """Rename the log; its times follow it, also where somebody else has renamed it so."""
+        aside, times = f"{self._path}.1", self._path + TIMES
+        if is_at(self.fd, self._path):
+            os.rename(self._path, aside)
+        if is_at(self.fd, aside) and is_at(self.times_fd, times):
+            os.rename(times, f"{times}.1")

@@ -216,6 +216,17 @@ def test_names_over_tcp(host: NetHost, dns: None, python_box: Box) -> None:
     assert shown == [str(bytes(map(int, LAN.split("."))))] * 2
 
 
+def test_a_c_library_that_asks_over_tcp(host: NetHost, dns: None, python_box: Box) -> None:
+    """It sends both questions at once, and one that is not answered would make it fail."""
+    code = (
+        "import os, socket\n"
+        "os.environ['RES_OPTIONS'] = 'use-vc'\n"
+        "print({found[4][0] for found in socket.getaddrinfo('ok.example', 8000)})\n"
+    )
+    python_box.write(settings("ok.example:8000"))
+    assert python_box.run(PYTHON, "-I", "-c", code).stdout == f"{ {LAN} }\n"
+
+
 SEES = """\
 import socket, sys
 seen = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

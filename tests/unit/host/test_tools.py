@@ -85,6 +85,29 @@ def test_one_that_does_not_end_is_killed() -> None:
     assert own_fds() == before
 
 
+LONG = "x" * 300_000
+"""More than a pipe holds."""
+
+
+def test_what_it_is_given_at_the_end() -> None:
+    before = own_fds()
+    assert Tool("count", "wc", ("-c",), None).finish(text=LONG) == f"{len(LONG)}\n"
+    assert Tool("count", "wc", ("-c",), None).finish() == "0\n"
+    with pytest.raises(ToolFailed, match=r"^cannot read: not me$"):
+        Tool("read", "sh", ("-c", "echo not me; exit 1"), None).finish(text=LONG)
+    assert own_fds() == before
+
+
+def test_one_that_does_not_read_is_killed() -> None:
+    before = own_fds()
+    tool = Tool("wait", "sleep", ("60",), None)
+    with pytest.raises(ToolHung, match=r"^cannot wait: sleep still ran after 0\.05 s$"):
+        tool.finish(timeout_s=0.05, text=LONG)
+    with pytest.raises(ProcessLookupError):
+        os.kill(tool._pid, 0)
+    assert own_fds() == before
+
+
 def test_it_is_gone_whatever_keeps_us_from_waiting() -> None:
     def interrupt(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,39 @@ def test_a_log_that_was_removed_begins_anew(tmp_path: Path, gone: tuple[str, ...
     assert path.read_bytes() == (b"after" if begins_anew else before + b"after")
     if begins_anew:
         assert (tmp_path / f"log{TIMES}").read_text().startswith("0 ")
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def move(path: Path) -> None:
+    path.rename(path.with_name("elsewhere"))
+
+
+def empty(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+@pytest.mark.parametrize("lose", [remove, move, empty])
+@pytest.mark.parametrize("opened", ["still", "again"])
+def test_the_times_of_a_log_that_has_gone_are_none_of_another(
+    tmp_path: Path, lose: Callable[[Path], None], opened: str
+) -> None:
+    log = Log(str(tmp_path / "log"), rotates=True)
+    log.write(b"x" * (LARGEST - 1))
+    log.write(b"ab")
+    (tmp_path / f"log{TIMES}.1").write_text("0 1.000\n")
+    lose(tmp_path / "log")
+    if opened == "again":
+        log.close()
+        log = Log(str(tmp_path / "log"), rotates=True)
+    log._stamped = 0.0  # that was a moment ago
+    log.write(b"after")
+    log.close()
+    assert (tmp_path / "log").read_bytes() == b"after"
+    assert len((tmp_path / f"log{TIMES}").read_text().splitlines()) == 1
+    assert (tmp_path / f"log{TIMES}.1").read_text() == "0 1.000\n"
 
 
 def test_a_log_that_was_replaced_is_left_where_it_is(tmp_path: Path) -> None:

@@ -65,6 +65,26 @@ class Question:
         self.wire = b"".join(bytes((len(label),)) + label for label in (*labels, b"")) + message[at : self.end]
 
 
+def parted(received: bytes) -> tuple[list[bytes], bytes]:
+    """The whole messages that came over TCP, each behind its length, and the beginning of the next one.
+
+    Raises:
+        ValueError: A message without a byte: what follows is none of this kind either.
+    """
+    messages: list[bytes] = []
+    at = 0
+    while at + 2 <= len(received):
+        begin = at + 2
+        length = int.from_bytes(received[at:begin], "big")
+        if not length:
+            raise ValueError("a message of no length")
+        if begin + length > len(received):
+            break
+        at = begin + length
+        messages.append(received[begin:at])
+    return messages, received[at:]
+
+
 def is_response(message: bytes) -> bool:
     """Whether a message answers something."""
     return len(message) >= _HEADER.size and bool(_HEADER.unpack_from(message)[1] & _RESPONSE)

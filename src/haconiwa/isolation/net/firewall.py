@@ -140,6 +140,8 @@ class Connecting:
             return
         try:
             tool.finish()
+        except ToolHung:
+            raise  # whatever is asked of nft next would hang too
         except ToolFailed as error:
             if not _has_table():
                 with Store() as store:
@@ -168,6 +170,8 @@ def _is_known(bridge: Bridge) -> bool:
 def _has_table() -> bool:
     try:
         run_tool("look at the rules of nftables", "nft", "list", "chain", "inet", "haconiwa", "published")
+    except ToolHung:
+        raise
     except ToolFailed:
         return False
     return True

@@ -79,12 +79,13 @@ def make_links(lease: Lease, network: NetworkSpec, namespace_fd: int) -> None:
     namespace = f"/proc/{os.getpid()}/fd/{namespace_fd}"
     what = "set up the container's interfaces"
     guest = in_network_namespace(namespace_fd, lambda: Tool(what, "ip", _BATCH, None))  # loads while the links are made
+    text = ""
     try:
         run_tool("make the network links", "ip", *_BATCH, text=host_batch(lease, network, namespace))
         in_network_namespace(namespace_fd, lambda: _prepare_inside(lease, network))
-        guest.feed(guest_batch(lease))
+        text = guest_batch(lease)
     finally:
-        guest.finish()
+        guest.finish(text=text)
     if bits := network.upload_bits:
         in_network_namespace(namespace_fd, lambda: _limit(lease.interfaces[0].name, bits))
     if network.download_bits:

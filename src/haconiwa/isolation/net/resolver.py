@@ -39,6 +39,8 @@ _ANSWERED_WITHIN_S = 2.0
 _TCP_WITHIN_S = 10.0
 _MOST_AT_ONCE = 128
 _MOST_STREAMS = 32
+_MOST_IN_A_ROW = 64  # datagrams; who sends on and on keeps no timer waiting
+_STREAM_TAKES = 4096  # bytes, for the same reason
 _ACCEPTS_AGAIN_AFTER_S = 1.0
 _BACKLOG = 16
 
@@ -105,7 +107,7 @@ class Resolver:
         self._watch_tcp()
 
     def _take_udp(self) -> None:
-        while True:
+        for _ in range(_MOST_IN_A_ROW):
             try:
                 query, client = self._listeners.udp.recvfrom(_LARGEST)
             except OSError:
@@ -235,33 +237,36 @@ class Exchange:
         assert self._socket is not None  # noqa: S101 - it is what was watched
         try:
             data = self._socket.recv(_LARGEST)
+            messages = self._whole(data)
         except BlockingIOError:
             return
-        except OSError:
+        except (OSError, ValueError):
             self.ask_next()
             return
-        if self._kind == SOCK_DGRAM:
-            self._take(data)
-        elif not data:
+        answer = next(filter(self._is_answer, messages), None)
+        if answer is not None:
+            self._leave()
+            self._resolver.done(self, answer, self._answer)
+        elif self._kind == SOCK_STREAM and not data:
             self.ask_next()
-        else:
-            self._received += data
-            length = int.from_bytes(self._received[:2], "big")
-            if len(self._received) >= length + 2 > 2:
-                self._take(self._received[2 : length + 2])
 
-    def _take(self, message: bytes) -> None:
-        """A message of the server's; what answers something else may be somebody's forgery and is passed over."""
+    def _whole(self, data: bytes) -> list[bytes]:
+        """The messages that are whole with what was received now."""
+        if self._kind == SOCK_DGRAM:
+            return [data]
+        messages, self._received = dns.parted(self._received + data)
+        return messages
+
+    def _is_answer(self, message: bytes) -> bool:
+        """Whether a message of the server's is the one; what answers something else may be somebody's forgery."""
         try:
             question = dns.Question(message)
         except ValueError:
-            return
+            return False
         asked = self.question
-        if dns.is_response(message) and (question.id, question.name, question.type) == (
+        return dns.is_response(message) and (question.id, question.name, question.type) == (
             self._id, asked.name, asked.type,
-        ):  # fmt: skip
-            self._leave()
-            self._resolver.done(self, message, self._answer)
+        )  # fmt: skip
 
     def give_up(self) -> None:
         """Answer that no server could be asked."""
@@ -269,8 +274,10 @@ class Exchange:
         self.ask_next()
 
     def _leave(self) -> None:
+        self._received = b""
         if self._timer:
             self._timer.cancel()
+            self._timer = None  # each would keep the other
         if self._socket is not None:
             self._resolver.loop.unwatch(self._socket.fileno())
             self._socket.close()
@@ -278,33 +285,35 @@ class Exchange:
 
 
 class Stream:
-    """A client that asks over TCP: one question at a time, until it is silent for too long."""
+    """A client that asks over TCP, also before it was answered, until its time is over. See: RFC 7766, 6.2.1."""
 
     def __init__(self, resolver: Resolver, connection: socket) -> None:
         self._resolver = resolver
         self._connection = connection
         self._received = b""
-        self._timer = resolver.loop.call_after(_TCP_WITHIN_S, self._close)
+        self._timer: Timer | None = resolver.loop.call_after(_TCP_WITHIN_S, self._close)
         resolver.loop.watch(connection.fileno(), lambda _events: self._receive())
 
     def _receive(self) -> None:
         try:
-            data = self._connection.recv(_LARGEST)
+            data = self._connection.recv(_STREAM_TAKES)
+            queries, self._received = dns.parted(self._received + data)
         except BlockingIOError:
             return
-        except OSError:
-            data = b""
-        if not data:
+        except (OSError, ValueError):
             self._close()
             return
-        self._received += data
-        length = int.from_bytes(self._received[:2], "big")
-        if len(self._received) >= length + 2 > 2:
-            query, self._received = self._received[2 : length + 2], b""
-            self._resolver.ask(query, SOCK_STREAM, self._answer)
+        if not data:
+            self._close()
+        for query in queries:
+            if self._is_open():
+                self._resolver.ask(query, SOCK_STREAM, self._answer)
+
+    def _is_open(self) -> bool:
+        return self._connection.fileno() >= 0
 
     def _answer(self, message: bytes) -> None:
-        if self._connection.fileno() < 0:
+        if not self._is_open():
             return
         self._connection.setblocking(True)
         self._connection.settimeout(_ANSWERED_WITHIN_S)
@@ -315,8 +324,11 @@ class Stream:
             self._close()
 
     def _close(self) -> None:
-        self._timer.cancel()
+        self._received = b""
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None  # each would keep the other
         self._resolver.closed(self)
-        if self._connection.fileno() >= 0:
+        if self._is_open():
             self._resolver.loop.unwatch(self._connection.fileno())
             self._connection.close()

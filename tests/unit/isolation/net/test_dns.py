@@ -47,6 +47,25 @@ def test_refusal_and_failure_repeat_the_question() -> None:
         assert dns.addresses(message) == []
 
 
+def framed(*messages: bytes) -> bytes:
+    return b"".join(len(message).to_bytes(2, "big") + message for message in messages)
+
+
+@given(st.lists(st.binary(min_size=1, max_size=300), max_size=4), st.data())
+def test_messages_over_tcp_are_parted_wherever_they_are_cut(messages: list[bytes], data: st.DataObject) -> None:
+    stream = framed(*messages)
+    cut = data.draw(st.integers(0, len(stream)))
+    first, rest = dns.parted(stream[:cut])
+    second, end = dns.parted(rest + stream[cut:])
+    assert (first + second, end) == (messages, b"")
+    assert framed(*first) + rest == stream[:cut]
+
+
+def test_a_message_of_no_length_is_none() -> None:
+    with pytest.raises(ValueError, match="of no length"):
+        dns.parted(framed(QUERY, b""))
+
+
 def test_another_id() -> None:
     assert dns.Question(dns.with_id(QUERY, 7)).id == 7
 

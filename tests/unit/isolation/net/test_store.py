@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from haconiwa.errors import HostError
+from haconiwa.host.descriptors import is_at
 from haconiwa.isolation.net import names
 from haconiwa.isolation.net.store import Bridge, Lease, Store
 from haconiwa.spec.addresses import holds, parse_network
@@ -70,6 +72,34 @@ def test_who_does_not_let_go_is_not_waited_for_without_limit(own_run_dir: Path) 
     assert str(caught.value) == f'cannot lock "{path}": another process holds it still after 0.05 s'
     with Store(timeout_s=0):
         assert path.exists()
+
+
+def test_who_waited_for_a_folder_that_has_gone_locks_the_next_one(own_run_dir: Path) -> None:
+    path = str(own_run_dir / ".network/lock")
+    locked: list[bool] = []
+
+    def wait_for_it() -> None:
+        with Store() as store:
+            locked.append(is_at(store._fd, path))
+
+    waits = threading.Thread(target=wait_for_it)
+    with Store():
+        waits.start()
+        while open_fds(path) < 2:
+            assert waits.is_alive()
+    waits.join()
+    assert locked == [True]
+
+
+def open_fds(path: str) -> int:
+    """How many descriptors of this process lead to a path."""
+    count = 0
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            count += os.readlink(f"/proc/self/fd/{fd}") == path
+        except FileNotFoundError:
+            pass  # the one that listed them
+    return count
 
 
 @pytest.mark.parametrize("text", ["", "\0\0", "interface a b\n", "names web\ninterface a\n", "\udcff"])
