@@ -20,9 +20,13 @@ def place(tmp_path: Path) -> Place:
 def test_a_lock_file_that_is_gone_hides_neither_success_nor_the_error(place: Place) -> None:
     with locked(place):
         os.unlink(place.lock)
-    with pytest.raises(KeyError, match="first"), locked(place):
+
+    def fail() -> None:
         os.unlink(place.lock)
         raise KeyError("first")
+
+    with pytest.raises(KeyError, match="first"), locked(place):
+        fail()
 
 
 def test_a_lock_file_of_somebody_elses_stays(place: Place) -> None:
