@@ -113,7 +113,12 @@ def archive(
     with subject_of(spec.name, path), locked(place):
         if dry_run and kind != "squashfs":
             return writer.measure("gzip" if kind == "oci" else kind)
-        return _write_beside(path, dry_run, lambda folder: writer.write(spec, folder, kind))
+        with beside(path, place.trusted_uids) as folder:
+            writer.write(spec, folder, kind)
+            size = _size(folder.path)
+            if not dry_run:
+                folder.settle()
+        return size
 
 
 def _refuse_path(path: str, place: Place, kind: str) -> None:
@@ -124,15 +129,6 @@ def _refuse_path(path: str, place: Place, kind: str) -> None:
         raise BuildError(f'cannot write "{path}"', why=why)
     if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
         raise BuildError(f'cannot write "{path}"', why="it is no regular file")
-
-
-def _write_beside(path: str, dry_run: bool, write: Callable[[Beside], None]) -> int:
-    with beside(path) as folder:
-        write(folder)
-        size = _size(folder.path)
-        if not dry_run:
-            folder.settle()
-    return size
 
 
 def _size(path: str) -> int:
