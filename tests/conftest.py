@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import sys
 import tempfile
 import textwrap
 from collections.abc import Callable, Generator, Iterator
@@ -16,7 +17,7 @@ import pytest
 
 from tests.support import leftovers, requirements, settings
 from tests.support.leftovers import OwnDirs, RunLock
-from tests.support.program import Program, find_program
+from tests.support.program import TREE, Program, find_program, foreign_package
 from tests.support.rootfs import make_busybox_root
 
 _numbers = itertools.count(1)
@@ -24,6 +25,14 @@ _numbers = itertools.count(1)
 # No test asserts how long something takes, a property of a busy machine.
 hypothesis.settings.register_profile("haconiwa", deadline=None)
 hypothesis.settings.load_profile("haconiwa")
+
+
+def pytest_sessionstart() -> None:
+    """Refuse to test another tree than this one, as with the environment of another checkout."""
+    if found := foreign_package(sys.executable):
+        raise pytest.UsageError(
+            f'"{sys.executable}" runs "{found}", not "{TREE}": use .venv/bin/python, or scripts/test'
+        )
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -21,6 +21,7 @@ from haconiwa.host.layers import layers_folder
 from haconiwa.host.tree import remove_tree
 from tests.integration.box import Box, Watched, finish, wait_until
 from tests.support.program import Program
+from tests.support.rootfs import make_deep
 
 pytestmark = pytest.mark.requires("root", "busybox")
 
@@ -146,7 +147,7 @@ def test_an_ephemeral_layer_goes_with_a_killed_supervisor(box: Box, root: Path, 
     """Of one in the foreground the barn clears up."""
     box.write(settings=OVERLAY, command=("/bin/sh", "-c", "touch /seen; exec sleep 1000"))
     with haconiwa.start("start", "--ephemeral", box.file) as process:
-        wait_until(lambda: box.run_dir.exists() and box.state()["status"] == "running", "it runs")
+        wait_until(lambda: (box.run_dir / "state.json").exists() and box.state()["status"] == "running", "it runs")
         os.kill(box.state()["supervisor"]["pid"], signal.SIGKILL)
         finish(process, expect=125)
     assert layers(root) == []
@@ -156,18 +157,6 @@ def test_a_read_only_overlay_cannot_be_written(box: Box, root: Path, haconiwa: P
     settings = f"{OVERLAY}; config.rootfs.readonly = True"
     box.write(settings=settings, command=("/bin/sh", "-c", "touch /x || echo refused"))
     assert haconiwa("start", box.file).stdout == "refused\n"
-
-
-def make_deep(folder: str, depth: int, name: str = "d") -> None:
-    """Nested directories; with names of more than one letter the path is soon longer than the kernel takes."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    for _ in range(depth):
-        os.mkdir(name, dir_fd=fd)
-        inner_fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY, dir_fd=fd)
-        os.close(fd)
-        fd = inner_fd
-    os.mknod("last", 0o600, dir_fd=fd)
-    os.close(fd)
 
 
 @pytest.mark.parametrize(("depth", "name"), [(3000, "d"), (100, "\u732b" * 85)], ids=["deep", "long"])

@@ -33,6 +33,20 @@ def source_for_everybody(folder: str) -> str:
     return copy
 
 
+def foreign_package(python: str) -> str:
+    """The folder of the package that the commands beside an interpreter run, where that is not this tree's.
+
+    Args:
+        python: Path of the interpreter. Where no command is beside it, tests run this tree's.
+    """
+    if not os.path.exists(os.path.join(os.path.dirname(python), "haconiwa")):
+        return ""
+    script = "import os, haconiwa; print(os.path.dirname(os.path.realpath(haconiwa.__file__)))"
+    done = subprocess.run([python, "-I", "-c", script], cwd="/", check=True, capture_output=True, text=True)
+    found = done.stdout.strip()
+    return "" if found == os.path.join(os.path.realpath(TREE), "src", "haconiwa") else found
+
+
 _LAUNCHER = """\
 #!{python}
 import sys

@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 PROGRAMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "apparmor_parser": ("apparmor_parser", ("apparmor",)),
+    "bindfs": ("bindfs", ("bindfs",)),
     "busybox": ("busybox", ("busybox-static",)),
     "mkfs.btrfs": ("mkfs.btrfs", ("btrfs-progs",)),
     "mkfs.xfs": ("mkfs.xfs", ("xfsprogs",)),
@@ -51,7 +52,7 @@ PROGRAMS: dict[str, tuple[str, tuple[str, ...]]] = {
 """Words that stand for a program: its name, and the Debian packages that bring it."""
 
 HOST_WORDS = frozenset({
-    "apparmor", "binfmt_misc", "btrfs", "cgroup1", "cgroup2", "cgroup_bpf", "idmapped_tmpfs", "landlock",
+    "apparmor", "binfmt_misc", "btrfs", "cgroup1", "cgroup2", "cgroup_bpf", "fuse", "idmapped_tmpfs", "landlock",
     "landlock_ports", "sys_resource", "systemd", "xfs",
 })  # fmt: skip
 """Words for what no package can bring: a test that lacks one is skipped even where nothing else may be."""
@@ -135,6 +136,7 @@ FEATURES: dict[str, Callable[[], bool]] = {
     "binfmt_misc": lambda: _succeeds("unshare", "-Urm", "mount", "-t", "binfmt_misc", "x", "/mnt"),
     "btrfs": lambda: _mounts_files("btrfs"),
     "xfs": lambda: _mounts_files("xfs"),
+    "fuse": lambda: os.path.exists("/dev/fuse"),
     "netns": lambda: _unshares("--net"),
     "idmapped_tmpfs": lambda: _linux() >= (6, 3),
     "bridge": lambda: _succeeds("unshare", "--net", "ip", "link", "add", "type", "bridge"),

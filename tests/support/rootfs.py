@@ -57,3 +57,24 @@ def make_busybox_root(path: str) -> str:
         with open(os.path.join(path, "etc", name), "w", encoding="ascii") as file:
             file.write(text)
     return path
+
+
+def make_deep(folder: str, depth: int, name: str = "d", many: int = 0) -> None:
+    """Nested directories; with names of more than one letter the path is soon longer than the kernel takes.
+
+    Args:
+        folder: The directory in which they begin.
+        depth: How many; the innermost holds the file ``last``.
+        name: What each is called.
+        many: How many directories more the innermost holds.
+    """
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    for _ in range(depth):
+        os.mkdir(name, dir_fd=fd)
+        inner_fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY, dir_fd=fd)
+        os.close(fd)
+        fd = inner_fd
+    os.mknod("last", 0o600, dir_fd=fd)
+    for number in range(many):
+        os.mkdir(str(number), dir_fd=fd)
+    os.close(fd)

@@ -25,7 +25,7 @@ from haconiwa.host.pipeline import make_pipe, pump, run_pipeline, spawn, wait
 from haconiwa.host.programs import execute_program, program_environment, run_checked
 from haconiwa.host.sizes import show_size
 from haconiwa.host.tools import find_program
-from haconiwa.kernel.mount import AT_FDCWD, MOUNT_ATTR, MS, mount, mount_setattr
+from haconiwa.kernel.mount import MS, mount
 from haconiwa.spec.model import ContainerSpec
 
 TYPES = ("none", "gzip", "bzip2", "xz", "zstd", "squashfs", "oci")
@@ -113,7 +113,12 @@ def archive(
     with subject_of(spec.name, path), locked(place):
         if dry_run and kind != "squashfs":
             return writer.measure("gzip" if kind == "oci" else kind)
-        return _write_beside(path, dry_run, lambda folder: writer.write(spec, folder, kind))
+        with beside(path, place.trusted_uids) as folder:
+            writer.write(spec, folder, kind)
+            size = _size(folder.path)
+            if not dry_run:
+                folder.settle()
+        return size
 
 
 def _refuse_path(path: str, place: Place, kind: str) -> None:
@@ -122,15 +127,8 @@ def _refuse_path(path: str, place: Place, kind: str) -> None:
     if os.path.isdir(path) and (kind != "oci" or os.listdir(path)):
         why = "it is a directory that is not empty" if kind == "oci" else "it is a directory"
         raise BuildError(f'cannot write "{path}"', why=why)
-
-
-def _write_beside(path: str, dry_run: bool, write: Callable[[Beside], None]) -> int:
-    with beside(path) as folder:
-        write(folder)
-        size = _size(folder.path)
-        if not dry_run:
-            folder.settle()
-    return size
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        raise BuildError(f'cannot write "{path}"', why="it is no regular file")
 
 
 def _size(path: str) -> int:
@@ -243,7 +241,7 @@ class _Writer:
 
     def _squashfs(self, path: str) -> list[str]:
         # without a date of its own the file system would carry the moment
-        line = [find_program("mksquashfs"), self._root, path, "-no-progress", "-noappend"]
+        line = [find_program("mksquashfs"), self._root, path, "-no-progress", "-noappend", "-exit-on-error"]
         return [*line, "-mkfs-time", str(source_date() or 0), *(["-info"] if self._verbose else []), *self._options]
 
     def _line(self, text: str) -> None:
@@ -255,7 +253,8 @@ def _follow_no_link(root: str) -> None:
 
     Runs in: a helper with a mount namespace of its own, where the root is a mount.
     """
-    mount_setattr(AT_FDCWD, root, attr_set=MOUNT_ATTR.NOSYMFOLLOW)
+    kept = os.statvfs(root).f_flag & (MS.RDONLY | MS.NOSUID | MS.NODEV | MS.NOEXEC)  # the bits of both are the same
+    mount(None, root, None, MS.REMOUNT | MS.BIND | MS.NOSYMFOLLOW | kept)  # mount_setattr(2) can since Linux 5.14
 
 
 def _length(fd: int) -> tuple[int, int]:

@@ -1,16 +1,23 @@
-"""Writing beside a path, in a folder that nobody else can enter, and renaming: there is a whole result or none."""
+"""Writing beside a path, in a folder that nobody else can change, and renaming: there is a whole result or none.
+
+Who is at work in such a folder holds its lock, so what somebody who was killed has left is known.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import os
+import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 
 from haconiwa.errors import BuildError
+from haconiwa.host.paths import fault_of
 from haconiwa.host.tree import empty_directory
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NAME = re.compile(r"\.haconiwa-[0-9a-f]{24}")
 
 
 class Beside:
@@ -49,22 +56,26 @@ class Beside:
 
 
 @contextmanager
-def beside(path: str) -> Iterator[Beside]:
+def beside(path: str, trusted_uids: tuple[int, ...] = ()) -> Iterator[Beside]:
     """Make a private folder beside a path; it and what is left in it are removed at the end.
 
     Args:
         path: Absolute host path. The folder that it is in is opened once; it may belong to anybody.
+        trusted_uids: Who may own the private folder besides the caller, where a file system gives all to one user.
 
     Raises:
-        BuildError: Somebody has put something else in the place of the private folder.
+        BuildError: Somebody has put something else in the place of the private folder, or could.
         OSError: The folder cannot be made.
     """
     parent_fd = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    owners = (os.geteuid(), *trusted_uids)
     try:
+        if not fault_of("", os.fstat(parent_fd), trusted_uids):  # where nobody gives a folder of ours such a name
+            _clear_abandoned(parent_fd, owners)
         name = f".haconiwa-{os.urandom(12).hex()}"
         os.mkdir(name, 0o700, dir_fd=parent_fd)
         try:
-            fd = _open_new(path, name, parent_fd)
+            fd = _open_new(path, name, parent_fd, owners)
             try:
                 yield Beside(path, parent_fd, fd)
             finally:
@@ -79,15 +90,42 @@ def beside(path: str) -> Iterator[Beside]:
         os.close(parent_fd)
 
 
-def _open_new(path: str, name: str, parent_fd: int) -> int:
+def _open_new(path: str, name: str, parent_fd: int, owners: Collection[int]) -> int:
     """Open the folder that was just made; what others have exchanged it for is neither written to nor emptied."""
-    why = "somebody else changes the folder that it is in"
+    what, why, hint = f'cannot write "{path}"', "somebody else changes the folder that it is in", ""
     try:
         fd = os.open(name, _DIRECTORY, dir_fd=parent_fd)
     except OSError:
-        raise BuildError(f'cannot write "{path}"', why=why) from None
-    status = os.fstat(fd)
-    if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o077 or os.listdir(fd):
-        os.close(fd)
-        raise BuildError(f'cannot write "{path}"', why=why)
-    return fd
+        raise BuildError(what, why=why) from None
+    if fault := _fault(os.fstat(fd), owners):
+        why = f"{fault}: the file system keeps no owners and modes, or {why}"
+        hint = "write to a file system that keeps them, or set trusted_uids in the global config"
+    elif not os.listdir(fd):
+        with suppress(OSError):  # where the file system has no locks, nobody takes it for abandoned either
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return fd
+    os.close(fd)
+    raise BuildError(what, why=why, hint=hint)
+
+
+def _fault(status: os.stat_result, owners: Collection[int]) -> str:
+    """How others could change what is in a folder; that they can read it does no harm."""
+    if status.st_uid not in owners:
+        return f"what is made there belongs to user {status.st_uid}"
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return f"others can write to what is made there (mode {stat.S_IMODE(status.st_mode):04o})"
+    return ""
+
+
+def _clear_abandoned(parent_fd: int, owners: Collection[int]) -> None:
+    """Remove such folders whose makers were killed."""
+    for name in filter(_NAME.fullmatch, os.listdir(parent_fd)):
+        with suppress(OSError):
+            fd = os.open(name, _DIRECTORY, dir_fd=parent_fd)
+            try:
+                if os.fstat(fd).st_uid in owners and os.listdir(fd):  # one that was just made is empty, not locked yet
+                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    empty_directory(fd)
+                    os.rmdir(name, dir_fd=parent_fd)
+            finally:
+                os.close(fd)

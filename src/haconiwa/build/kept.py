@@ -199,12 +199,15 @@ def lie_over(kept: Kept, place: Place) -> None:
 
 
 def disk_usage(path: str) -> int:
-    """The room that a tree of files takes, in bytes; names that are links to one file count once."""
+    """The room that a tree of files takes, in bytes; names that are links to one file count once.
+
+    What is gone by now, or has a longer path than the kernel takes, does not count.
+    """
     seen: set[tuple[int, int]] = set()
     size = 0
     for folder, folders, files in os.walk(path):
         for name in (*folders, *files):
-            with suppress(FileNotFoundError):
+            with suppress(OSError):
                 status = os.lstat(os.path.join(folder, name))
                 if (status.st_dev, status.st_ino) not in seen:
                     seen.add((status.st_dev, status.st_ino))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
 
+from haconiwa.build.comparison import compare
 from haconiwa.build.copies import copy_files, copy_tree
 from haconiwa.build.failures import subject_of
 from haconiwa.build.marker import Marker, own_marker, sync_directory, write_marker
@@ -17,15 +16,11 @@ from haconiwa.errors import BuildError, ConfigError, Problem, describe_errno
 from haconiwa.host.layers import drop_base, layer_folder, lower_of, upper_of
 from haconiwa.host.tree import remove_tree
 from haconiwa.isolation.overlay import mount_overlay
-from haconiwa.kernel.files import RESOLVE, openat2
 from haconiwa.kernel.mount import AT_FDCWD, MOUNT_ATTR, MOVE_MOUNT, move_mount
 from haconiwa.kernel.rename import RENAME, renameat2
 from haconiwa.spec.model import ContainerSpec
 
 _OPAQUE, _OPAQUE_BY_USER = "trusted.overlay.opaque", "user.overlay.opaque"
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_STAY = RESOLVE.IN_ROOT | RESOLVE.NO_SYMLINKS | RESOLVE.NO_XDEV
-_LONGEST_PART = 1000  # in characters, each of at most four bytes: PATH_MAX is 4096, and a name has at most 255
 
 
 def changes(spec: ContainerSpec) -> Iterator[tuple[str, str]]:
@@ -35,18 +30,13 @@ def changes(spec: ContainerSpec) -> Iterator[tuple[str, str]]:
 
     Raises:
         ConfigError: The container has no layer of its own.
-        BuildError: It cannot be read.
+        BuildError: It cannot be read, or, at the end, there are paths in it that are too long.
     """
     place, upper = _layer_of(spec)
     if not os.path.isdir(upper):
         return
-    try:
-        with _opened(upper) as upper_fd, _opened(lower_of(place.root)) as lower_fd:
-            opaque = _OPAQUE_BY_USER if spec.unprivileged else _OPAQUE
-            yield from sorted(_compare(upper_fd, lower_fd, opaque), key=lambda change: change[1])
-    except OSError as error:
-        why = describe_errno(error.errno or 0)
-        raise BuildError(f'cannot tell what is changed in "{upper}"', why=why, subject=spec.name) from None
+    with subject_of(spec.name):
+        yield from compare(upper, lower_of(place.root), _OPAQUE_BY_USER if spec.unprivileged else _OPAQUE)
 
 
 def _layer_of(spec: ContainerSpec) -> tuple[Place, str]:
@@ -57,96 +47,6 @@ def _layer_of(spec: ContainerSpec) -> tuple[Place, str]:
         )
     place = Place(spec.rootfs.path, spec.rootfs.trusted_uids)
     return place, upper_of(layer_folder(place.root, spec.name))
-
-
-def _compare(top_upper_fd: int, top_lower_fd: int, opaque: str) -> Iterator[tuple[str, str]]:
-    """Walk the layer and the root below it; no more than one directory of each is open, however deep they are.
-
-    The extended attribute `opaque` says of a directory that nothing of the one below shows in it.
-    """
-    waiting = [("", True)]
-    while waiting:
-        path, has_lower = waiting.pop()
-        with (
-            _opened_below(top_upper_fd, path) as upper_fd,
-            _opened_below(top_lower_fd, path) if has_lower else nullcontext(-1) as lower_fd,
-        ):
-            if lower_fd >= 0 and _has_attribute(upper_fd, opaque):
-                yield from (("D", f"{path}/{name}") for name in {*os.listdir(lower_fd)} - {*os.listdir(upper_fd)})
-            yield from _compare_one(upper_fd, lower_fd, path, waiting)
-
-
-def _compare_one(upper_fd: int, lower_fd: int, path: str, waiting: list[tuple[str, bool]]) -> Iterator[tuple[str, str]]:
-    """Compare a directory of the layer; `lower_fd` is the same directory of the root, -1 where there is none.
-
-    The directories in it are added to `waiting`, each with whether the root has it too.
-    """
-    for name in os.listdir(upper_fd):
-        shown = f"{path}/{name}"
-        status = os.stat(name, dir_fd=upper_fd, follow_symlinks=False)
-        below = _status_below(name, lower_fd)
-        if stat.S_ISCHR(status.st_mode) and status.st_rdev == 0:  # how the kernel marks what is gone
-            yield from [("D", shown)] if below else []
-            continue
-        if below is None:
-            yield "A", shown
-        elif not stat.S_ISDIR(status.st_mode) or _looks(status) != _looks(below):
-            yield "C", shown
-        if stat.S_ISDIR(status.st_mode):
-            waiting.append((shown, below is not None and stat.S_ISDIR(below.st_mode)))
-
-
-@contextmanager
-def _opened(path: str) -> Iterator[int]:
-    fd = os.open(path, _DIRECTORY)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
-
-
-@contextmanager
-def _opened_below(top_fd: int, path: str) -> Iterator[int]:
-    """Open a directory by its path from a top one, which may be longer than the kernel takes at once."""
-    fd = os.dup(top_fd)
-    try:
-        for part in _parts(path):
-            inner_fd = openat2(fd, part, _DIRECTORY, resolve=_STAY)
-            os.close(fd)
-            fd = inner_fd
-        yield fd
-    finally:
-        os.close(fd)
-
-
-def _parts(path: str) -> Iterator[str]:
-    """A path in pieces that the kernel takes."""
-    rest = path.strip("/")
-    while len(rest) > _LONGEST_PART:
-        end = rest.rindex("/", 0, _LONGEST_PART)
-        yield rest[:end]
-        rest = rest[end + 1 :]
-    if rest:
-        yield rest
-
-
-def _status_below(name: str, lower_fd: int) -> os.stat_result | None:
-    if lower_fd < 0:
-        return None
-    with suppress(FileNotFoundError):
-        return os.stat(name, dir_fd=lower_fd, follow_symlinks=False)
-    return None
-
-
-def _looks(status: os.stat_result) -> tuple[int, int, int]:
-    return status.st_mode, status.st_uid, status.st_gid
-
-
-def _has_attribute(fd: int, name: str) -> bool:
-    try:
-        return os.getxattr(fd, name) == b"y"
-    except OSError:
-        return False
 
 
 def commit(spec: ContainerSpec, report: Report) -> None:

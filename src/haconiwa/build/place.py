@@ -81,8 +81,11 @@ def locked(place: Place) -> Iterator[None]:
     try:
         yield
     finally:
-        os.unlink(place.lock)
-        os.close(fd)
+        try:
+            if is_at(fd, place.lock):  # otherwise it is gone, or another one's by now
+                os.unlink(place.lock)
+        finally:
+            os.close(fd)
 
 
 def _acquire(path: str) -> int:

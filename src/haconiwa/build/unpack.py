@@ -38,8 +38,12 @@ _CAPABILITIES = ("chown", "dac_override", "fowner", "fsetid", "setfcap")
 _INSIDE = "/unpack"
 _SOME_FAILED = 2  # tar's status when it went on to the end in spite of errors
 _LEFT_OUT = re.compile(r"(.*): Cannot mknod: Operation not permitted")
-_HARMLESS = ("Removing leading ", "setxattrat: Cannot set ")  # slashes; what the file system does not keep
+_HARMLESS = re.compile(
+    r"Removing leading `.*/' from (?:member names|hard link targets)"
+    r"|setxattrat: Cannot set '[^']*' extended attribute for file '.*': [^:]*",  # what the file system does not keep
+)
 _AT_THE_END = "Exiting with failure status due to previous errors"
+_LONGEST = 4096  # in characters; a longer line may be the beginning of one, and end wherever an archive has it end
 
 
 class Archive(Record):
@@ -94,7 +98,7 @@ def unpack(archive: Archive, directory: str, on_line: Callable[[str], object]) -
         HostError: A program is missing.
     """
     worker = _Worker(archive, directory)
-    outcome = _Outcome(on_line)
+    outcome = Outcome(on_line)
     try:
         run_checked(worker.work, outcome.line, argv=worker.tar, hint="", stdin_fd=archive.fd)
     except BuildError as error:
@@ -201,7 +205,7 @@ class _Worker:
         raise BuildError(f'cannot unpack "{self._archive.name}"', why=why, hint="timeout_sec sets the limit")
 
 
-class _Outcome:
+class Outcome:
     """Tells tar's complaints about device nodes, which it may not make, from those that matter.
 
     Attributes:
@@ -213,14 +217,17 @@ class _Outcome:
         self.refused = ""
 
     def line(self, text: str) -> None:
-        """Take a line of a program's output. Tar escapes names, so a name cannot forge a line."""
+        """Take a line of a program's output. Tar escapes names, so a name cannot forge a line, but be most of one."""
         program, _, message = text.partition(": ")
-        of_tar = os.path.basename(program) == "tar"
-        if not of_tar:
-            message = text
-        elif left_out := _LEFT_OUT.fullmatch(message):
-            message = f'left out the device node "{left_out[1]}"'
-        elif not message.startswith((*_HARMLESS, _AT_THE_END)):
+        if os.path.basename(program) != "tar":
+            self._on_line(text)
+        elif message != _AT_THE_END:  # the errors themselves have been told
+            self._on_line(self._judged(message, whole=len(text) <= _LONGEST))
+
+    def _judged(self, message: str, *, whole: bool) -> str:
+        """What to tell of a complaint of tar's."""
+        if whole and (left_out := _LEFT_OUT.fullmatch(message)):
+            return f'left out the device node "{left_out[1]}"'
+        if not (whole and _HARMLESS.fullmatch(message)):
             self.refused = self.refused or message
-        if not message.startswith(_AT_THE_END):  # the errors themselves have been told
-            self._on_line(message)
+        return message

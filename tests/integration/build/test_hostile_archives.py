@@ -220,6 +220,27 @@ def test_devices_are_left_out_by_name(tmp_path: Path, outside: Path) -> None:
     assert sorted(os.listdir(tmp_path / "web")) == ["dev", "file"]
 
 
+HARMLESS = (
+    "Removing leading `/' from member names",
+    "Removing leading `x/' from hard link targets",
+    "setxattrat: Cannot set 'user.x' extended attribute for file 'x': Operation not supported",
+    "Exiting with failure status due to previous errors",
+)
+
+
+@pytest.mark.parametrize("length", [300, 1 << 19], ids=["refused", "longer than a line"])
+@pytest.mark.parametrize("words", HARMLESS)
+def test_a_name_like_a_harmless_message_is_refused(tmp_path: Path, words: str, length: int) -> None:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as archive:
+        add(archive, "file")
+        add(archive, words + "n" * length)
+    _, failure = make_from(tmp_path, content.getvalue())
+    assert failure is not None
+    assert failure.status == 2
+    assert failure.why.startswith(words[:8])
+
+
 def _good() -> bytes:
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w:gz") as archive:

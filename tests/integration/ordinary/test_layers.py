@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from haconiwa.kernel.mount import MS, mount, umount2
 from tests.integration.box import wait_until
 from tests.integration.ordinary.conftest import NewUser
 from tests.integration.ordinary.garden import AUTO, daemon, listed, plant, sh
@@ -152,11 +153,17 @@ def test_without_a_root_the_line_is_told(user: User, root: Path) -> None:
 
 @pytest.mark.parametrize("name", ["garden.tar.gz", "garden.squashfs"])
 def test_archives_have_the_owners_of_the_inside(user: User, root: Path, name: str) -> None:
+    """The home has flags of a mount that no ordinary user may take away."""
     owner = user.first_id + 32
     (root / "srv/theirs").write_text("")
     os.chown(root / "srv/theirs", owner, owner)
     plant(user, root=root)
-    user.haconiwa("archive", "-d", name, "garden.haco")
+    mount(user.home, user.home, None, MS.BIND)
+    try:
+        mount(None, user.home, None, MS.REMOUNT | MS.BIND | MS.NOSUID | MS.NODEV)
+        user.haconiwa("archive", "-d", name, "garden.haco")
+    finally:
+        umount2(user.home)
     archive = user.home / name
     assert os.stat(archive).st_uid == user.uid
     list_it = ["tar", "--numeric-owner", "-tvf"] if name.endswith("gz") else ["unsquashfs", "-llnumeric"]
