@@ -114,6 +114,13 @@ def test_check_shows_each_problem_once(file: str) -> None:
     assert len(caught.value.problems) == 1
 
 
+def test_check_executes_both_files_once_wherever_they_go(file: str, capfd: pytest.CaptureFixture[str]) -> None:
+    Path("haconiwa.conf.py").write_text('print("the config prints")\n', encoding="utf-8")
+    Path(file).write_text(f'import os\nos.chdir("/")\n{HACO}', encoding="utf-8")
+    assert run(check, "check", file) == 0
+    assert capfd.readouterr().out.splitlines() == ["the config prints", "the file prints", "web.haco: ok"]
+
+
 def test_inspect_of_a_file_that_does_not_run(file: str, capfd: pytest.CaptureFixture[str]) -> None:
     run(inspect, "inspect", file)
     out = capfd.readouterr().out
