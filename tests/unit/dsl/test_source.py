@@ -211,7 +211,8 @@ def test_an_imported_module_that_others_can_write(
     path = write(f"import {name}\nfrom haconiwa import define\ndefine()\n")
     with pytest.raises(ConfigError) as caught:
         load_file(str(path))
-    assert str(caught.value) == f'{path}:1: others can write to "{loose}" (mode 0666); chmod go-w it'
+    first = caught.value.problems[0]
+    assert str(first) == f'{path}:1: others can write to "{loose}" (mode 0666); chmod go-w it'
     assert not ran.exists()
 
 
