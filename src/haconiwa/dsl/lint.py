@@ -99,9 +99,9 @@ def _idle_statements(tree: ast.AST, builders: set[str]) -> Iterator[tuple[int, s
             name = _dotted(statement.value)
             if hint := _call_hint(statement.value, name):
                 yield statement.lineno, f"{name}: is named and not called", hint
-        if isinstance(statement, ast.AnnAssign) and statement.value is None:
-            if _is_setting(_without_index(statement.target), builders):
-                name = ast.unparse(statement.target)
+        if isinstance(statement, ast.AnnAssign) and _is_setting(_without_index(statement.target), builders):
+            name = ast.unparse(statement.target)
+            if statement.value is None:
                 yield statement.lineno, f"{name}: is only annotated", f"write {name} = …"
         if not isinstance(statement, ast.Expr):
             continue

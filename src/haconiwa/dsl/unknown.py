@@ -65,6 +65,8 @@ def explain_error(error: BaseException) -> tuple[str, str]:
         return what, "assign a whole list: c.NAME = [*c.NAME, …]"
     if isinstance(error, AttributeError) and error.obj is haconiwa:
         hint = suggestion(error.name or "", dir(haconiwa))
+    elif isinstance(error, ImportError) and error.name == "haconiwa" and "cannot import name" in what:
+        hint = suggestion(what.split("'")[1], dir(haconiwa))
     elif isinstance(error, NameError) and error.name in dir(haconiwa):
         hint = f"from haconiwa import {error.name}"
     return what, hint

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import haconiwa
 from haconiwa.dsl.load import load_file
 from haconiwa.errors import EXIT_USAGE, ConfigError, Where
 from haconiwa.host.paths import default_pid_file
@@ -22,6 +23,7 @@ Write = Callable[[str], Path]
 
 STOPPED = 'the load of "test.haco" stopped at line {}; the lines after it were not looked at'
 ADD_MOUNT_POINT = "add_mount_point(src, to=, fs=, readonly=, options=, data=, optional=, recursive=, criu_ext_key=)"
+NO_DEFIN = f"cannot import name 'defin' from 'haconiwa' ({haconiwa.__file__})"
 WALK_THROUGH = '''
 # -*- mode: python -*-  vim: ft=python
 from haconiwa import define
@@ -258,6 +260,10 @@ def test_lines_of_a_helper_module(problems: Problems, tmp_path: Path) -> None:
         (
             "import haconiwa\nhaconiwa.defin()\n",
             ["test.haco:2: AttributeError: module 'haconiwa' has no attribute 'defin'; did you mean \"define\"?"],
+        ),
+        (
+            "from haconiwa import defin\n",
+            [f'test.haco:1: ImportError: {NO_DEFIN}; did you mean "define"?'],
         ),
         ("c = define()\n", ["test.haco:1: NameError: name 'define' is not defined; from haconiwa import define"]),
         ("c = defin()\n", ["test.haco:1: NameError: name 'defin' is not defined"]),
