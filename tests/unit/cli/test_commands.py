@@ -12,7 +12,7 @@ import pytest
 
 import haconiwa
 from haconiwa.build.report import prefixed
-from haconiwa.cli import archive, check, inspect, main, plan, revisions, start, version
+from haconiwa.cli import archive, attach, check, inspect, main, plan, revisions, start, version
 from haconiwa.cli.arguments import parse
 from haconiwa.cli.output import Output
 from haconiwa.cli.privilege import require_root
@@ -134,6 +134,20 @@ def test_inspect_of_a_file_that_does_not_run(file: str, capfd: pytest.CaptureFix
 def test_inspect_of_nothing() -> None:
     with pytest.raises(ContainerError, match='cannot find a container "nothing"'):
         run(inspect, "inspect", "nothing")
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--workdir=", "--workdir: expected a path, not an empty string"),
+        ("--allow=", "--allow: expected a capability, not an empty string"),
+        ("--drop=net_raw,,chown", "--drop: expected a capability, not an empty string"),
+        ("--uid=", "--uid: "),
+    ],
+)
+def test_attach_takes_nothing_empty(option: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        run(attach, "attach", option, "nothing")
 
 
 def test_described_and_recorded_have_the_same_keys(file: str) -> None:
