@@ -156,6 +156,20 @@ def test_described_and_recorded_have_the_same_keys(file: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("-q", 'unknown option "-q"; others than --debug, --quiet, --version and --help come after the command'),
+        ("-V", 'unknown option "-V"; '),
+        ("checkpoint", "checkpoint: this version of haconiwa does not have it yet"),
+        ("restore", "restore: this version of haconiwa does not have it yet"),
+    ],
+)
+def test_what_is_no_command(word: str, said: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main._run([word, "web.haco"]) == 2
+    assert capfd.readouterr().err.startswith(f"error: {said}")
+
+
+@pytest.mark.parametrize(
     ("line", "hint"), [("strat", 'did you mean "start"?'), ("lst", 'did you mean "list"?'), ("\x1b[2J", "lists them")]
 )
 def test_unknown_command(line: str, hint: str, capfd: pytest.CaptureFixture[str]) -> None:
