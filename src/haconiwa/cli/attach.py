@@ -71,12 +71,12 @@ def run(arguments: SimpleNamespace, _output: Output) -> int:
         environ=_environ(arguments.env or []),
         term=os.environ.get("TERM") if terminal else None,
     )
-    state = choose(find(arguments.container), arguments.name)
+    state = choose(find(arguments.container), arguments.container, arguments.name)
     spec, steps = plan_attach(state, request)
     return _run(Container(spec, steps, Site(spec), 2 if arguments.debug else -1), terminal)
 
 
-def choose(states: list[State], name: str | None) -> State:
+def choose(states: list[State], word: str, name: str | None) -> State:
     """The one container that is meant.
 
     Raises:
@@ -85,7 +85,7 @@ def choose(states: list[State], name: str | None) -> State:
     names = ", ".join(sorted(printable(state.name) for state in states))
     chosen = [state for state in states if name in (None, state.name)]
     if not chosen:
-        raise ConfigError(Problem(f'no container "{name}" of that file runs', hint=f"there are {names}"))
+        raise ConfigError(Problem(f'"{word}" has no container "{name}"', hint=f"there are {names}"))
     if len(chosen) > 1:
         raise ConfigError(Problem(f"several containers run from that file: {names}", hint="choose one with -n"))
     return chosen[0]

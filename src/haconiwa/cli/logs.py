@@ -84,8 +84,21 @@ def _name(word: str, path_of: Callable[[str], str]) -> str:
         raise ConfigError(Problem(f'"{word}" has several containers', hint=f"name one: {', '.join(sorted(found))}"))
     if not found:
         why = "it does not run in the background, or does not run yet" if known else ""
-        raise ContainerError(f'cannot find a log of "{word}"', why=why, hint=f"{log_dir()} has those that exist")
+        raise ContainerError(f'cannot find a log of "{word}"', why=why, hint=f"there are logs of: {_logged()}")
     return found[0]
+
+
+def _logged() -> str:
+    """The names of the containers that have a log."""
+    names = sorted(name.removesuffix(".log") for name in _files(log_dir()) if name.endswith(".log"))
+    return ", ".join(name for name in names if not name.endswith(".supervisor")) or "none"
+
+
+def _files(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return []
 
 
 def _left_of(state: State | None) -> State | None:

@@ -117,6 +117,11 @@ def find(word: str, name: str | None = None, pid: int | None = None) -> list[Sta
         found = find_states(word)
     except PermissionError:
         raise _not_allowed() from None
+    except ContainerError as error:
+        if error.subject or not os.path.isfile(word):
+            raise
+        hint = f"haconiwa start {word} starts what it describes"
+        raise ContainerError(f'nothing of "{word}" runs', hint=hint) from None
     chosen = [state for state in found if name in (None, state.name)]
     chosen = [state for state in chosen if pid in (None, state.init.pid, state.supervisor.pid)]
     if not chosen:

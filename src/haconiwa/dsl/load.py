@@ -41,6 +41,8 @@ def load_source(source: Source, defaults: Defaults) -> BarnSpec:
     Raises:
         ConfigError: Everything that is wrong with the file, in the order of its lines.
     """
+    if not source.data.strip():
+        raise ConfigError(Problem(f'"{source.file}" is empty', None, '"haconiwa new FILE" writes a haco file'))
     load = Loading(source.file, source.real_file, defaults)
     if not execute(source, load, "__haco__"):
         raise load.error()
