@@ -62,7 +62,7 @@ class Files(Section):
             del self._values[key]
 
     def __contains__(self, key: object) -> bool:
-        return issubclass(type(key), str) and str.__str__(key) in self._settings()  # type: ignore[arg-type]
+        return issubclass(type(key), str) and str.__str__(key) in self._settings()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._settings())

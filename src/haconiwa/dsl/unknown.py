@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import haconiwa
+import sys
+
 from haconiwa.dsl.functions import FunctionType
 from haconiwa.dsl.node import Node, UnknownName
 from haconiwa.dsl.place import here, of_traceback
@@ -56,6 +57,7 @@ def _arguments(function: FunctionType) -> tuple[list[str], list[str]]:
 def explain_error(error: BaseException) -> tuple[str, str]:
     """What an exception of Python's says, and a hint, where it is about the use of what is ours."""
     what, hint = describe(error), ""
+    package = sys.modules["haconiwa"]  # to import it is left to haco files
     if isinstance(error, TypeError):
         if "context manager protocol" in what and "'function'" in what:
             hint = "a function has parentheses: with define() as config"
@@ -63,11 +65,11 @@ def explain_error(error: BaseException) -> tuple[str, str]:
     if isinstance(error, AttributeError) and type(error.obj) is tuple and hasattr(list, error.name or " "):
         what = f"what a setting has cannot be changed in place by {error.name}()"
         return what, "assign a whole list: c.NAME = [*c.NAME, …]"
-    if isinstance(error, AttributeError) and error.obj is haconiwa:
-        hint = suggestion(error.name or "", dir(haconiwa))
+    if isinstance(error, AttributeError) and error.obj is package:
+        hint = suggestion(error.name or "", dir(package))
     elif isinstance(error, ImportError) and error.name == "haconiwa" and "cannot import name" in what:
-        hint = suggestion(what.split("'")[1], dir(haconiwa))
-    elif isinstance(error, NameError) and error.name in dir(haconiwa):
+        hint = suggestion(what.split("'")[1], dir(package))
+    elif isinstance(error, NameError) and error.name in dir(package):
         hint = f"from haconiwa import {error.name}"
     return what, hint
 
