@@ -13,7 +13,7 @@ from haconiwa.spec.values import Refused, boolean, one_of, show
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from typing import Literal, TypeAlias, overload
+    from typing import Any, Literal, TypeAlias, overload
 
     from haconiwa.dsl.builder import Container
     from haconiwa.spec.cgroup_names import CgroupKey, V1Key, V2Key
@@ -61,7 +61,7 @@ class Files(Section):
                 raise Refused("is deleted and not set")
             del self._values[key]
 
-    def __contains__(self, key: object) -> bool:
+    def __contains__(self, key: Any) -> bool:
         return issubclass(type(key), str) and str.__str__(key) in self._settings()
 
     def __iter__(self) -> Iterator[str]:
