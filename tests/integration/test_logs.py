@@ -47,7 +47,10 @@ def test_logs_of_a_container_and_of_its_supervisor(box: Box) -> None:
     assert "a hook\n" in box.haconiwa("logs", "--supervisor", box.name).stdout
     stamped = box.haconiwa("logs", "-t", box.name).stdout.splitlines()
     assert all(re.match(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\dZ line \d$", line) for line in stamped[:3])
-    assert box.haconiwa("logs", box.file, expect=125).stderr.startswith(f'error: cannot find a log of "{box.file}"')
+    error = box.haconiwa("logs", box.file, expect=125).stderr
+    assert (
+        error == f'error: cannot find a log of "{box.file}"\n  hint: {log_path(box).parent} has those of {box.name}\n'
+    )
     for name in ("nobody", "../x"):
         assert f'cannot find a log of "{name}"' in box.haconiwa("logs", name, expect=125).stderr
 

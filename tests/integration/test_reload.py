@@ -76,7 +76,13 @@ def test_what_the_kernel_refuses_for_one_is_undone_for_all(box: Box) -> None:
     box.daemon(WAITS)
     # more open files than fs.nr_open lets anybody have
     box.write('config.resource.set_limit("FSIZE", 5)\nconfig.resource.set_limit("NOFILE", 1 << 40)')
-    refused = box.haconiwa("reload", box.name, expect=125).stderr
+    done = box.haconiwa("reload", box.name, expect=125)
+    assert done.stdout == ""
+    fsize, nofile, refused = done.stderr.splitlines()[:3]
+    line = next(n for n, text in enumerate(box.file.read_text().splitlines(), 1) if '"NOFILE"' in text)
+    changes = f"NOFILE: 100, hard 200 -> {1 << 40}, hard {1 << 40}"
+    assert nofile == f"{box.name}: not changed: {changes} ({box.file}:{line})"
+    assert fsize.startswith(f"{box.name}: not changed: FSIZE: not set -> 5, hard 5 ({box.file}:")
     assert "cannot set the limits FSIZE NOFILE" in refused
     assert limits(box) == {(100, 200)}
     assert limits(box, resource.RLIMIT_FSIZE) == {resource.getrlimit(resource.RLIMIT_FSIZE)}
@@ -102,8 +108,10 @@ def test_a_failing_hook_is_told_when_it_is_to_abort(box: Box) -> None:
     hook = 'config.add_general_hook("after_reload", lambda base: 1 / 0, on_error={!r})'
     box.write(rest=hook.format("abort"))
     box.daemon(WAITS)
+    box.write('config.resource.set_limit("CORE", 5)')
     refused = box.haconiwa("reload", box.name, expect=125)
     assert "ZeroDivisionError" in refused.stderr
+    assert (refused.stdout, "not changed" in refused.stderr) == (f"{box.name}: CORE: not set -> 5, hard 5\n", False)
     box.stop()
 
 

@@ -121,7 +121,8 @@ def parse(name: str, module: ModuleType, argv: list[str]) -> SimpleNamespace:
     What follows ``--`` is the ``command`` of the commands that have ``TAKES_COMMAND``.
 
     Raises:
-        SystemExit: Status 2 for a wrong command line, after argparse has said what is wrong; 0 after help.
+        ConfigError: A wrong command line, as argparse says it.
+        SystemExit: Status 0 after help.
     """
     argv, command = _split_command(argv) if getattr(module, "TAKES_COMMAND", False) else (argv, [])
     quick = QuickParser()
@@ -144,7 +145,9 @@ def full_parser(name: str, module: ModuleType) -> Any:
     """The ``argparse`` parser of a command."""
     import argparse
 
-    parser = argparse.ArgumentParser(
+    from haconiwa.cli.full_parser import FullParser
+
+    parser = FullParser(
         prog=f"haconiwa {name}",
         description=module.DESCRIPTION,
         epilog=getattr(module, "EPILOG", None),

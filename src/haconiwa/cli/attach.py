@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from types import SimpleNamespace
 
-from haconiwa.cli.targets import find
+from haconiwa.cli.targets import find, pid
 from haconiwa.errors import ConfigError, Problem, printable
 from haconiwa.host.loop import Loop
 from haconiwa.isolation.step import Site
@@ -15,7 +15,7 @@ from haconiwa.lifecycle.container import Container
 from haconiwa.lifecycle.identity import signal_process
 from haconiwa.lifecycle.relay import Relay
 from haconiwa.lifecycle.to_end import run_to_end
-from haconiwa.spec.values import Refused, capability, environ_key, environ_value, owner_id
+from haconiwa.spec.values import Refused, capability, environ_key, environ_value, owner_id, path_text
 from haconiwa.supervisor.link import make_link, receive
 from haconiwa.supervisor.signals import STOP_SIGNALS, Signals
 
@@ -46,7 +46,7 @@ TAKES_COMMAND = True
 def add_arguments(parser: Parser) -> None:
     """The command's own arguments."""
     parser.add_argument("container", metavar="FILE|NAME", help="the container, or the haco file it was started from")
-    parser.add_argument("-t", "--target", type=int, metavar="PID", help="join this process of the container's instead")
+    parser.add_argument("-t", "--target", type=pid, metavar="PID", help="join this process of the container's instead")
     parser.add_argument("-n", "--name", help="which container of a file that has several")
     parser.add_argument("-A", "--allow", metavar="CAPS", help="capabilities to give in addition, with commas; or all")
     parser.add_argument(
@@ -60,7 +60,6 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: SimpleNamespace, _output: Output) -> int:
     """Attach, and wait for the command's end."""
-    state = choose(find(arguments.container), arguments.name)
     terminal = os.isatty(0) and os.isatty(1)
     request = AttachRequest(
         command=tuple(arguments.command),
@@ -69,15 +68,16 @@ def run(arguments: SimpleNamespace, _output: Output) -> int:
         drop=_capabilities("--drop", arguments.drop),
         uid=_checked("--uid", owner_id, arguments.uid) if arguments.uid is not None else None,
         gid=_checked("--gid", owner_id, arguments.gid) if arguments.gid is not None else None,
-        workdir=arguments.workdir,
+        workdir=_checked("--workdir", path_text, arguments.workdir) if arguments.workdir is not None else None,
         environ=_environ(arguments.env or []),
         term=os.environ.get("TERM") if terminal else None,
     )
+    state = choose(find(arguments.container), arguments.container, arguments.name)
     spec, steps = plan_attach(state, request)
     return _run(Container(spec, steps, Site(spec), 2 if arguments.debug else -1), terminal)
 
 
-def choose(states: list[State], name: str | None) -> State:
+def choose(states: list[State], word: str, name: str | None) -> State:
     """The one container that is meant.
 
     Raises:
@@ -86,7 +86,7 @@ def choose(states: list[State], name: str | None) -> State:
     names = ", ".join(sorted(printable(state.name) for state in states))
     chosen = [state for state in states if name in (None, state.name)]
     if not chosen:
-        raise ConfigError(Problem(f'no container "{name}" of that file runs', hint=f"there are {names}"))
+        raise ConfigError(Problem(f'"{word}" has no container "{name}"', hint=f"there are {names}"))
     if len(chosen) > 1:
         raise ConfigError(Problem(f"several containers run from that file: {names}", hint="choose one with -n"))
     return chosen[0]
@@ -160,7 +160,7 @@ def _checked(option: str, parse: Callable[[object], T], word: str) -> T:
 
 
 def _capabilities(option: str, words: str | None) -> frozenset[str]:
-    return frozenset(_checked(option, capability, word) for word in (words or "").split(",") if word)
+    return frozenset(_checked(option, capability, word) for word in ([] if words is None else words.split(",")))
 
 
 def _environ(pairs: list[str]) -> dict[str, str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from haconiwa.cli.plan import plan_all
-from haconiwa.dsl.lint import lint_file
-from haconiwa.dsl.load import load_file
+from haconiwa.dsl.lint import lint
+from haconiwa.dsl.load import load_defaults, load_source
+from haconiwa.dsl.source import read_source
 from haconiwa.errors import ConfigError
 
 TYPE_CHECKING = False
@@ -61,15 +62,20 @@ def problems(path: str) -> list[Problem]:
 
     Args:
         path: Host path of the haco file.
+
+    Raises:
+        ConfigError: It cannot be read, or the global config is wrong.
     """
+    defaults = load_defaults()
+    source = read_source(path, defaults.trusted_uids)
     found: list[Problem] = []
     try:
-        plan_all(load_file(path))
+        plan_all(load_source(source, defaults))
     except ConfigError as error:
         found += error.problems
     wrong = {str(problem.where) for problem in found}
     try:
-        found += [problem for problem in lint_file(path) if str(problem.where) not in wrong]
+        found += [problem for problem in lint(source) if str(problem.where) not in wrong]
     except ConfigError as error:
         found += [problem for problem in error.problems if str(problem) not in map(str, found)]
     return sorted(found, key=_line)

@@ -66,4 +66,4 @@ def _signal(text: str) -> int:
     return number
 
 
-_signal.__name__ = "signal"  # what argparse calls a value that is none
+_signal.__name__ = "a signal"  # for the message about a value that is none

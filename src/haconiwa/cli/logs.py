@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from haconiwa.cli.output import Output
     from haconiwa.lifecycle.state import State
 
+_NAMES_SHOWN = 20
 DESCRIPTION = """\
 Print what a container that runs in the background has printed, stdout and stderr in one, or with --supervisor what
 its supervisor and its hooks have. Logs outlive their container and are continued by the next start; one that gets
@@ -84,8 +85,23 @@ def _name(word: str, path_of: Callable[[str], str]) -> str:
         raise ConfigError(Problem(f'"{word}" has several containers', hint=f"name one: {', '.join(sorted(found))}"))
     if not found:
         why = "it does not run in the background, or does not run yet" if known else ""
-        raise ContainerError(f'cannot find a log of "{word}"', why=why, hint=f"{log_dir()} has those that exist")
+        raise ContainerError(f'cannot find a log of "{word}"', why=why, hint=f"{log_dir()} has {_logged()}")
     return found[0]
+
+
+def _logged() -> str:
+    """In words, which containers have a log."""
+    files = sorted(name.removesuffix(".log") for name in _files(log_dir()) if name.endswith(".log"))
+    names = [name for name in files if not name.endswith(".supervisor")]
+    more = ", …" if len(names) > _NAMES_SHOWN else ""
+    return f"those of {', '.join(names[:_NAMES_SHOWN])}{more}" if names else "none"
+
+
+def _files(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return []
 
 
 def _left_of(state: State | None) -> State | None:

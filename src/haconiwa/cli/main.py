@@ -50,6 +50,9 @@ COMMANDS = {
 ALIASES = {"init": "new", "run": "start", "list": "ps"}
 """The original's other names."""
 
+LATER = ("checkpoint", "restore")
+"""What the original has and this version does not yet."""
+
 
 def main() -> NoReturn:
     """Entry point of the command."""
@@ -171,9 +174,15 @@ def _print_help(status: int) -> int:
 
 
 def _unknown_command(word: str) -> int:
+    from haconiwa.dsl.unknown import NOT_YET
     from haconiwa.errors import ConfigError, Problem
     from haconiwa.spec.values import suggestion
 
+    if word in LATER:
+        raise ConfigError(f"{word}: {NOT_YET}")
+    if word.startswith("-"):
+        hint = "others than --debug, --quiet, --version and --help come after the command"
+        raise ConfigError(Problem(f'unknown option "{word}"', hint=hint))
     hint = suggestion(word, [*COMMANDS, *ALIASES]) or "haconiwa --help lists them"
     raise ConfigError(Problem(f'unknown command "{word}"', hint=hint))
 

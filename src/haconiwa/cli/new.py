@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import secrets
 
@@ -67,21 +66,23 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
     if arguments.is_global:
         if arguments.file or arguments.name or arguments.root or arguments.strategy:
             raise ConfigError(Problem("--global takes no FILE and no other options", hint="it goes to its own place"))
-        _write(global_config(), global_text(), output)
+        _write(global_config(), global_text())
+        output.say(f"create  {printable(global_config())}")
         return 0
     if not arguments.file:
-        raise ConfigError(Problem("which FILE is to be written?", hint="haconiwa new --help"))
+        raise ConfigError(
+            Problem("new takes a FILE to write, --global or --bridge", hint="haconiwa new --help explains it")
+        )
     defaults = load_defaults()
     is_root = os.geteuid() == 0
     strategy, remark = choose_strategy(arguments.strategy or defaults.strategy, has_lxc=_has_lxc(), is_root=is_root)
     name, root = _name_and_root(arguments, defaults)
-    if os.path.lexists(arguments.file):
-        raise _not_written(arguments.file, FileExistsError(errno.EEXIST, ""))
+    _write(arguments.file, haco_text(name, root, strategy, own_ids=not is_root))
     if remark:
         output.say(remark)
     output.say(f"assign  new haconiwa name = {name}")
     output.say(f"assign  rootfs location = {printable(root)}")
-    _write(arguments.file, haco_text(name, root, strategy, own_ids=not is_root), output)
+    output.say(f"create  {printable(arguments.file)}")
     return 0
 
 
@@ -146,17 +147,13 @@ def _checked(option: str, parse: Callable[[object], str], value: str) -> str:
         raise ConfigError(Problem(f"{option}: {error}", hint=error.hint)) from None
 
 
-def _write(path: str, text: str, output: Output) -> None:
+def _write(path: str, text: str) -> None:
     """Write a new file that nobody else can write to, as haco files have to be."""
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         with open(fd, "w", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
-        raise _not_written(path, error) from None
-    output.say(f"create  {printable(path)}")
-
-
-def _not_written(path: str, error: OSError) -> HostError:
-    hint = "new never overwrites: remove it first, or take another name" if isinstance(error, FileExistsError) else ""
-    return HostError(f'cannot create "{path}"', why=describe_errno(error.errno or 0), hint=hint)
+        exists = isinstance(error, FileExistsError)
+        hint = "new never overwrites: remove it first, or take another name" if exists else ""
+        raise HostError(f'cannot create "{path}"', why=describe_errno(error.errno or 0), hint=hint) from None

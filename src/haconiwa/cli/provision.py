@@ -63,4 +63,4 @@ def _names(text: str) -> tuple[str, ...]:
     return names
 
 
-_names.__name__ = "list of names"  # what argparse calls a value that is none
+_names.__name__ = "a list of names"  # for the message about a value that is none

@@ -9,21 +9,22 @@ from haconiwa.dsl.load import load_file
 from haconiwa.errors import ContainerError, printable
 from haconiwa.lifecycle.ask import ask
 from haconiwa.lifecycle.reload import differences, other_differences, reload_data
-from haconiwa.lifecycle.state import live_status
+from haconiwa.lifecycle.state import live_status, read_state
 from haconiwa.supervisor.caller import check_caller
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import SimpleNamespace
+    from typing import Any
 
     from haconiwa.cli.arguments import Parser
     from haconiwa.cli.output import Output
     from haconiwa.lifecycle.state import State
-    from haconiwa.spec.model import BarnSpec
+    from haconiwa.spec.model import BarnSpec, ContainerSpec
 
 DESCRIPTION = """\
 Execute the haco file again, under the same checks as a start, and give its running containers the resource limits and
-the settings of control groups that it says now. What changes is shown; each container gets all of it or nothing.
+the settings of control groups that it says now. What has changed is shown; each container gets all of it or nothing.
 Everything else that has changed in the file, its hooks as well, is for the next start and only pointed out.
 
 The top level of the file runs again: what it does besides describing containers is done once more. SIGHUP to the
@@ -66,11 +67,31 @@ def _reload(state: State, file: BarnSpec, output: Output) -> None:
         hint = f"run haconiwa start --adopt {file.file} first" if status == "orphaned" else ""
         raise ContainerError("cannot reload", why=f"it is {status}", hint=hint, subject=state.name)
     data = reload_data(spec)
-    changes = [line for lines in differences(state.config, data).values() for line in lines]
-    for line in changes:
-        output.result(printable(f"{state.name}: {line}"))
+    changes = _changes(state, data)
     ignored = other_differences(state.config, spec)
     if ignored:
         output.say(f"{state.name}: only a start takes over what has changed in {', '.join(ignored)}")
-    ask(state.name, {"do": "reload", "data": data})
+    try:
+        ask(state.name, {"do": "reload", "data": data})
+    except ContainerError:
+        now = read_state(state.name)
+        _tell_changes(spec, changes, _changes(now, data) if now else [], output)
+        raise
+    _tell_changes(spec, changes, [], output)
     output.say(f"{state.name}: reloaded" if changes else f"{state.name}: no limit has changed")
+
+
+def _changes(state: State, data: dict[str, Any]) -> list[str]:
+    return [line for lines in differences(state.config, data).values() for line in lines]
+
+
+def _tell_changes(spec: ContainerSpec, changes: list[str], failed: list[str], output: Output) -> None:
+    """Show what has changed, and with its line in the file what has not: all, or none if only a hook failed."""
+    places = {limit.name: limit.where for limit in spec.rlimits}
+    places |= {setting.named(): setting.where for setting in (spec.cgroup.settings if spec.cgroup else ())}
+    for line in changes:
+        where = places.get(line.partition(": ")[0])
+        if line in failed:
+            output.say(printable(f"{spec.name}: not changed: {line}{f' ({where})' if where else ''}"))
+        else:
+            output.result(printable(f"{spec.name}: {line}"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from haconiwa.cli.targets import add_target, all_states, find, seconds
+from haconiwa.cli.targets import add_target, all_states, find, seconds_from_0
 from haconiwa.errors import ContainerError
 from haconiwa.lifecycle.damaged import is_damaged, stop_damaged
 from haconiwa.lifecycle.state import live_status
@@ -35,21 +35,22 @@ def add_arguments(parser: Parser) -> None:
     """The command's own arguments."""
     add_target(parser)
     parser.add_argument(
-        "-T", "--timeout", metavar="SECONDS", type=seconds, default=10.0, help="time for TERM (default: 10)"
-    )
+        "-T", "--timeout", metavar="SECONDS", type=seconds_from_0, default=10.0,
+        help="time for TERM (default: 10); 0 sends KILL at once",
+    )  # fmt: skip
 
 
 def run(arguments: SimpleNamespace, output: Output) -> int:
     """Stop one after the other, the one that was started last first; what cannot be stopped keeps no other running."""
     all_states()  # whoever may not look for containers is told so
     if is_damaged(arguments.target):
-        ended = stop_damaged(arguments.target, max(0.0, arguments.timeout))
+        ended = stop_damaged(arguments.target, arguments.timeout)
         output.say(f"{arguments.target}: its record could not be read; {'all was ended' if ended else 'nothing ran'}")
         return 0
     failures = []
     for state in reversed(find(arguments.target, arguments.name)):
         try:
-            _stop(state, max(0.0, arguments.timeout), output)
+            _stop(state, arguments.timeout, output)
         except ContainerError as error:
             failures.append(error)
     report_all(failures)

@@ -26,9 +26,21 @@ def add_target(parser: Parser) -> None:
 def add_target_pid(parser: Parser) -> None:
     """The option that tells containers apart by a pid."""
     parser.add_argument(
-        "-t", "--target", dest="pid", metavar="PID", type=int,
+        "-t", "--target", dest="pid", metavar="PID", type=pid,
         help="of a file's containers only the one with this pid, or with this supervisor",
     )  # fmt: skip
+
+
+def pid(text: str) -> int:
+    """A process id of a command line.
+
+    Raises:
+        ValueError: It is none.
+    """
+    value = int(text)
+    if value < 1:
+        raise ValueError(text)
+    return value
 
 
 def seconds(text: str) -> float:
@@ -39,6 +51,18 @@ def seconds(text: str) -> float:
     """
     value = float(text)
     if not abs(value) <= _YEAR_S:
+        raise ValueError(text)
+    return value
+
+
+def seconds_from_0(text: str) -> float:
+    """A number of seconds of a command line, at most a year, for what cannot be over before it begins.
+
+    Raises:
+        ValueError: It is none.
+    """
+    value = seconds(text)
+    if value < 0:
         raise ValueError(text)
     return value
 
@@ -55,7 +79,11 @@ def count(text: str) -> int:
     return value
 
 
-count.__name__ = "number"  # what argparse calls a value that is none
+# What a value has to be, for the message about one that is not.
+pid.__name__ = "a pid"
+seconds.__name__ = "a number of seconds"
+seconds_from_0.__name__ = "a number of seconds from 0 on"
+count.__name__ = "a number from 0 on"
 
 
 def all_states(unreadable: list[ContainerError] | None = None) -> list[State]:
@@ -89,6 +117,11 @@ def find(word: str, name: str | None = None, pid: int | None = None) -> list[Sta
         found = find_states(word)
     except PermissionError:
         raise _not_allowed() from None
+    except ContainerError as error:
+        if error.subject or not os.path.isfile(word):
+            raise
+        hint = f"haconiwa start {word} starts what it describes"
+        raise ContainerError(f'nothing of "{word}" runs', hint=hint) from None
     chosen = [state for state in found if name in (None, state.name)]
     chosen = [state for state in chosen if pid in (None, state.init.pid, state.supervisor.pid)]
     if not chosen:

@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 from haconiwa.dsl.node import Recording, Section, Setting
+from haconiwa.dsl.place import here
+from haconiwa.errors import ConfigError, Problem
 from haconiwa.spec import cgroup_keys
 from haconiwa.spec.cgroups import CgroupSetting, CgroupSpec
-from haconiwa.spec.values import boolean, one_of, show
+from haconiwa.spec.values import Refused, boolean, one_of, show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from typing import Literal, TypeAlias, overload
+    from typing import Any, Literal, TypeAlias, overload
 
     from haconiwa.dsl.builder import Container
     from haconiwa.spec.cgroup_names import CgroupKey, V1Key, V2Key
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     CgroupValue: TypeAlias = str | int | Sequence[str]
 else:
     from haconiwa.dsl.node import overload  # which ruff does not know: hence F811 below
+
+
+class NotSet(ConfigError, KeyError):
+    """A key that was read and has no setting. A KeyError too, as of any mapping."""
 
 
 class Files(Section):
@@ -44,15 +50,19 @@ class Files(Section):
             self._values[name] = CgroupSetting(key=name, lines=lines, version=version, where=where)
 
     def _get(self, key: str) -> str:
+        if key not in self:
+            raise NotSet(Problem(f"{self._named(key)}: is read and not set", here(), "set it before"))
         setting: CgroupSetting = self._values[key]
         return "\n".join(setting.lines)
 
     def __delitem__(self, key: str) -> None:
         with Recording(self, self._named(key)):
+            if key not in self:
+                raise Refused("is deleted and not set")
             del self._values[key]
 
-    def __contains__(self, key: object) -> bool:
-        return key in self._settings()
+    def __contains__(self, key: Any) -> bool:
+        return issubclass(type(key), str) and str.__str__(key) in self._settings()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._settings())

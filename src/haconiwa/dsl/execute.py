@@ -32,7 +32,8 @@ def compile_source(source: Source) -> CodeType:
     try:
         return compile(source.data, source.file, "exec", dont_inherit=True)
     except SyntaxError as error:
-        if any(word in source.data for word in _RUBY):
+        code = [line.partition(b"#")[0] for line in source.data.splitlines()]  # a comment may speak of Ruby
+        if any(word in line for line in code for word in _RUBY):
             what = "this is a haco file in Ruby, for the haconiwa written in mruby; this one reads Python"
             raise ConfigError(
                 Problem(what, Where(source.file, 1), '"haconiwa new FILE" writes one to start from')
@@ -66,6 +67,7 @@ def execute(source: Source, load: Loading, module_name: str) -> bool:
         raise
     except BaseException as error:
         _record(load, error)
+        _tell_rest(load, source, error.__traceback__)
         return False
     finally:
         undo()
@@ -128,24 +130,25 @@ def _record(load: Loading, error: BaseException) -> None:
     elif type(error) in (SyntaxError, IndentationError, TabError):
         load.problems.append(_syntax_problem(error, load.file))  # type: ignore[arg-type]
     elif isinstance(error, SystemExit):
-        load.refuse("the file called sys.exit()", of_traceback(trace))
+        text = f": {error.code}" if type(error.code) is str else ""
+        load.refuse(f"the file called sys.exit(){text}", of_traceback(trace))
     elif _is_ours(error):
         raise InternalError(f"cannot load the haco file: {describe(error)}") from error
     else:
-        what, hint = _in_our_words(error)
+        from haconiwa.dsl.unknown import explain_error
+
+        what, hint = explain_error(error)
         load.refuse(what, of_traceback(trace), hint)
 
 
-def _in_our_words(error: BaseException) -> tuple[str, str]:
-    """What an exception of Python's says, and a hint, where it is about the use of a setting."""
-    if isinstance(error, TypeError):
-        from haconiwa.dsl.unknown import explain_call
-
-        return explain_call(error) or (describe(error), "")
-    if isinstance(error, AttributeError) and type(error.obj) is tuple and hasattr(list, error.name or " "):
-        hint = "assign the whole list: c.groups = [*c.groups, 6]"
-        return f"what a setting has cannot be changed in place by {error.name}()", hint
-    return describe(error), ""
+def _tell_rest(load: Loading, source: Source, trace: TracebackType | None) -> None:
+    """Say where the load stopped, if there are lines after it: what is wrong with them is not known."""
+    while trace is not None and trace.tb_frame.f_code.co_filename != source.file:
+        trace = trace.tb_next
+    rest = source.data.splitlines()[trace.tb_lineno :] if trace is not None else []
+    if trace is not None and any(line.partition(b"#")[0].strip() for line in rest):
+        what = f'the load of "{source.file}" stopped at line {trace.tb_lineno}'
+        load.refuse(f"{what}; the lines after it were not looked at", None)
 
 
 def _syntax_problem(error: SyntaxError, file: str) -> Problem:

@@ -56,9 +56,17 @@ class HookSettings(Node):
             timeout_sec: After which it is interrupted, and has failed; no limit unless given.
         """
         if function is _MISSING:
+            if callable(point):
+                return self._without_words("add_general_hook", point, "hook point", "POINT")
             return lambda function: self.add_general_hook(point, function, on_error=on_error, timeout_sec=timeout_sec)
         with Recording(self, "add_general_hook", barns_own=_is_barns(point)) as where:
             self._values.setdefault("hooks", []).append(self._hook(point, function, on_error, timeout_sec, where))
+        return function
+
+    def _without_words(self, method: str, function: object, lacks: str, word: str) -> object:
+        """Record that a setting was used as a decorator without parentheses, or given nothing but a function."""
+        with Recording(self, method, barns_own=True):
+            raise Refused(f"is given a function and no {lacks}", f'write @config.{method}("{word}") above it')
         return function
 
     def _hook(self, point: object, function_: object, on_error: object, timeout_sec: object, where: Where) -> HookSpec:
@@ -130,6 +138,8 @@ class HookSettings(Node):
             timeout_sec: After which it is interrupted; no limit unless given.
         """
         if function is _MISSING:
+            if callable(signal):
+                return self._without_words("add_signal_handler", signal, "signal", "SIGNAL")
             return lambda function: self.add_signal_handler(signal, function, timeout_sec=timeout_sec)
         with Recording(self, "add_signal_handler") as where:
             handler = _signal_handler(signal, function, timeout_sec, where)

@@ -8,42 +8,48 @@ from collections.abc import Iterator
 
 from haconiwa.dsl.builder import Definition
 from haconiwa.dsl.execute import compile_source
-from haconiwa.dsl.load import load_defaults
 from haconiwa.dsl.sections import SECTIONS
-from haconiwa.dsl.source import read_source
+from haconiwa.dsl.source import Source
 from haconiwa.errors import Problem, Where
 
 DECORATORS = {
     "add_async_hook": 0,
+    "add_cgroup_hook": 0,
     "add_general_hook": 1,
     "add_handler": 1,
     "add_signal_handler": 1,
     "after_spawn": 0,
 }
-"""The settings that take a function, and how many positional arguments they have before it."""
+"""The settings that do nothing without a function, and how many positional arguments they have before it."""
 
+FUNCTIONS = {*DECORATORS, "add_readiness_hook", "healthcheck", "validate_real_id"}
+"""The settings of a container whose functions are called after the file has ended."""
+
+_BARE_DECORATORS = ("function", "run_python", "validate_real_id")
+_LOOPS = (ast.For, ast.While, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _Scope = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
-def lint_file(path: str) -> list[Problem]:
+def lint(source: Source) -> list[Problem]:
     """Look at a haco file without executing it.
 
     Args:
-        path: Host path of the file.
+        source: The file.
 
     Returns:
         What looks wrong, in the order of the lines.
 
     Raises:
-        ConfigError: The file cannot be read, or is no Python.
+        ConfigError: The file is no Python.
     """
-    source = read_source(path, load_defaults().trusted_uids)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the load has shown them
         compile_source(source)
         tree = ast.parse(source.data)
     builders = _builders(tree)
-    found = [*_idle_statements(tree, builders), *_captured_loop_variables(tree, builders)]
+    found = [
+        *_idle_statements(tree, builders), *_captured_loop_variables(tree, builders), *_names_of_barns(tree, builders),
+    ]  # fmt: skip
     return [Problem(what, Where(source.file, line), hint) for line, what, hint in sorted(found)]
 
 
@@ -93,6 +99,10 @@ def _idle_statements(tree: ast.AST, builders: set[str]) -> Iterator[tuple[int, s
             name = _dotted(statement.value)
             if hint := _call_hint(statement.value, name):
                 yield statement.lineno, f"{name}: is named and not called", hint
+        if isinstance(statement, ast.AnnAssign) and _is_setting(_without_index(statement.target), builders):
+            name = ast.unparse(statement.target)
+            if statement.value is None:
+                yield statement.lineno, f"{name}: is only annotated", f"write {name} = …"
         if not isinstance(statement, ast.Expr):
             continue
         value = statement.value
@@ -114,6 +124,8 @@ def _without_index(value: ast.expr) -> ast.expr:
 
 def _call_hint(value: ast.expr, name: str) -> str:
     wanted = value.attr if isinstance(value, ast.Attribute) else ""
+    if wanted in DECORATORS or wanted in _BARE_DECORATORS:
+        return f"put @{name}{'(…)' * (wanted in DECORATORS)} above a function"
     owners = [Definition, *SECTIONS]
     return f"write {name}() to call it" if any(callable(getattr(owner, wanted, None)) for owner in owners) else ""
 
@@ -128,10 +140,20 @@ def _lacks_function(call: ast.Call, builders: set[str]) -> bool:
     return len(call.args) <= before and not any(keyword.arg in (None, "function") for keyword in call.keywords)
 
 
+def _names_of_barns(tree: ast.AST, builders: set[str]) -> Iterator[tuple[int, str, str]]:
+    """Where a barn of several containers gets a name, as if it were theirs."""
+    called = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
+    barns = {barn for barn, _, method in (_dotted(func).partition(".") for func in called) if method == "define"}
+    for statement in ast.walk(tree):
+        if isinstance(statement, ast.Assign):
+            for name in {f"{barn}.name" for barn in barns & builders} & {_dotted(t) for t in statement.targets}:
+                yield statement.lineno, f"{name}: is the name of none of its containers", "set it in each child"
+
+
 def _captured_loop_variables(tree: ast.AST, builders: set[str]) -> Iterator[tuple[int, str, str]]:
     seen: set[tuple[int, str]] = set()
     for loop in ast.walk(tree):
-        if not isinstance(loop, (ast.For, ast.While)):
+        if not isinstance(loop, _LOOPS):
             continue
         changing = {node.id for node in ast.walk(loop) if isinstance(node, ast.Name) and _is_stored(node)}
         for scope in _hooks(loop, builders):
@@ -162,7 +184,7 @@ def _hooks(loop: ast.AST, builders: set[str]) -> Iterator[_Scope]:
 
 
 def _registers(function: ast.AST, builders: set[str]) -> bool:
-    return _is_setting(function, builders) and _dotted(function).rpartition(".")[2] in DECORATORS
+    return _is_setting(function, builders) and _dotted(function).rpartition(".")[2] in FUNCTIONS
 
 
 def _free_names(scope: _Scope) -> set[str]:

@@ -28,12 +28,26 @@ def load_file(path: str) -> BarnSpec:
         ConfigError: Everything that is wrong with the file, in the order of its lines.
     """
     defaults = load_defaults()
-    source = read_source(path, defaults.trusted_uids)
+    return load_source(read_source(path, defaults.trusted_uids), defaults)
+
+
+def load_source(source: Source, defaults: Defaults) -> BarnSpec:
+    """Execute a haco file that was read, as `load_file` does.
+
+    Args:
+        source: The file.
+        defaults: What the global config says.
+
+    Raises:
+        ConfigError: Everything that is wrong with the file, in the order of its lines.
+    """
+    if not source.data.strip():
+        raise ConfigError(Problem(f'"{source.file}" is empty', None, '"haconiwa new FILE" writes a haco file'))
     load = Loading(source.file, source.real_file, defaults)
     if not execute(source, load, "__haco__"):
         raise load.error()
     if load.barn is None:
-        raise ConfigError(Problem(f'"{path}" defines no container', None, "with define() as config: …"))
+        raise ConfigError(Problem(f'"{source.file}" defines no container', None, "with define() as config: …"))
     return _check(load, load.barn)
 
 

@@ -169,6 +169,10 @@ class Filter(Section):
             when: Comparisons of arguments, which must all hold.
         """
         if handler is _MISSING:
+            if len(names) == 1 and callable(names[0]):
+                with Recording(self, "notify"):
+                    raise Refused("is given a function and no system call", 'write @rule.notify("CALL") above it')
+                return names[0]
             return lambda handler: self.notify(*names, handler=handler, when=when)
         with Recording(self, "notify") as where:
             checked = function(handler, 1, coroutine=False)

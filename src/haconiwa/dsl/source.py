@@ -124,8 +124,6 @@ def _read(file: str, fd: int) -> bytes:
 
 
 def _check_text(file: str, data: bytes) -> None:
-    if not data.strip():
-        raise ConfigError(Problem(f'"{file}" is empty', None, '"haconiwa new FILE" writes a haco file'))
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise ConfigError(f'"{file}" is in UTF-16, write it in UTF-8')
     if b"\0" in data:

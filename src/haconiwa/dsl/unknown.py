@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from haconiwa.dsl.functions import FunctionType
 from haconiwa.dsl.node import Node, UnknownName
 from haconiwa.dsl.place import here, of_traceback
@@ -52,16 +54,29 @@ def _arguments(function: FunctionType) -> tuple[list[str], list[str]]:
     )
 
 
-def explain_call(error: TypeError) -> tuple[str, str] | None:
-    """What is wrong with the arguments of a call of ours, in the words of a haco file, and a hint.
+def explain_error(error: BaseException) -> tuple[str, str]:
+    """What an exception of Python's says, and a hint, where it is about the use of what is ours."""
+    what, hint = describe(error), ""
+    package = sys.modules["haconiwa"]  # to import it is left to haco files
+    if isinstance(error, TypeError):
+        if "context manager protocol" in what and "'function'" in what:
+            hint = "a function has parentheses: with define() as config"
+        return _explain_call(what.partition(": ")[2]) or (what, hint)
+    if isinstance(error, AttributeError) and type(error.obj) is tuple and hasattr(list, error.name or " "):
+        what = f"what a setting has cannot be changed in place by {error.name}()"
+        return what, "assign a whole list: c.NAME = [*c.NAME, …]"
+    if isinstance(error, AttributeError) and error.obj is package:
+        hint = suggestion(error.name or "", dir(package))
+    elif isinstance(error, ImportError) and error.name == "haconiwa" and "cannot import name" in what:
+        hint = suggestion(what.split("'")[1], dir(package))
+    elif isinstance(error, NameError) and error.name in dir(package):
+        hint = f"from haconiwa import {error.name}"
+    return what, hint
 
-    Args:
-        error: As Python raises it, before the method runs.
 
-    Returns:
-        None when it is about something else.
-    """
-    name, parentheses, why = str(error).partition("() ")
+def _explain_call(text: str) -> tuple[str, str] | None:
+    """What is wrong with the arguments of a call of ours; None when the text of a TypeError is about something else."""
+    name, parentheses, why = text.partition("() ")
     function = _method(name)
     if not parentheses or function is None:
         return None
@@ -69,11 +84,11 @@ def explain_call(error: TypeError) -> tuple[str, str] | None:
     if "unexpected keyword argument" in why:
         return _unknown_keyword(function, quoted[0])
     unnamed, named = _arguments(function)
+    form = f"{name}({', '.join((*unnamed, *(f'{each}=' for each in named)))})"
     if "missing" in why:
-        return f"{name}: lacks {', '.join(quoted)}", ""
+        return f"{name}: lacks {', '.join(each + '=' * (each in named) for each in quoted)}", form
     if "positional argument" in why:
-        shown = ", ".join((*unnamed, *(f"{each}=" for each in named)))
-        return f"{name}: takes {len(unnamed) or 'no'} unnamed argument{'s' * (len(unnamed) != 1)}", f"{name}({shown})"
+        return f"{name}: takes {len(unnamed) or 'no'} unnamed argument{'s' * (len(unnamed) != 1)}", form
     return None
 
 

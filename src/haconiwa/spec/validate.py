@@ -42,9 +42,12 @@ def _same_names(barn: BarnSpec) -> Iterator[Problem]:
     seen: dict[str, ContainerSpec] = {}
     for container in barn.containers:
         if container.name in seen:
-            where = _set_at(container, "name") or _set_at(container, "define")
-            yield Problem(f"name: two containers are called {show(container.name)}", where)
-        seen[container.name] = container
+            where, first = (
+                _set_at(each, "name") or _set_at(each, "define") for each in (container, seen[container.name])
+            )
+            what = f"name: two containers are called {show(container.name)}, the first at {first}"
+            yield Problem(what, where, "give each a name of its own")
+        seen.setdefault(container.name, container)
 
 
 def _same_pid_files(barn: BarnSpec) -> Iterator[Problem]:

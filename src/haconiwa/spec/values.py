@@ -114,13 +114,13 @@ def boolean(value: object) -> bool:
     raise Refused(f"expected True or False, not {show(value)}")
 
 
-def number(value: object, low: int, high: int, expected: str = "a number") -> int:
+def number(value: object, low: int, high: int, expected: str = "a number", shown: Callable[[int], str] = show) -> int:
     """A whole number within bounds; members of an ``IntEnum`` lose their class, booleans are no numbers."""
     if not issubclass(type(value), int) or type(value) is bool:
         raise Refused(f"expected {expected}, not {show(value)}")
     plain = int.__index__(value)  # type: ignore[arg-type]
     if not low <= plain <= high:
-        raise Refused(f"{show(plain)} is not between {low} and {high}")
+        raise Refused(f"{shown(plain)} is not between {shown(low)} and {shown(high)}")
     return plain
 
 
@@ -290,7 +290,11 @@ def umask(value: object) -> int:
         if not 1 <= len(plain) <= 4 or not _OCTAL.issuperset(plain):
             raise Refused(f"{show(plain)} is not a umask such as 0o022")
         value = int(plain, 8)
-    return number(value, 0, 0o777, "a number such as 0o022")
+    return number(value, 0, 0o777, "a number such as 0o022", _octal)
+
+
+def _octal(value: int) -> str:
+    return oct(value) if int.bit_length(value) <= 128 else show(value)
 
 
 def personality(value: object) -> str:

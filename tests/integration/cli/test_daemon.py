@@ -87,6 +87,14 @@ def test_stop_of_what_is_not_there(haconiwa: Program) -> None:
     assert error == 'error: cannot find a container "nothing"\n  hint: haconiwa ps lists those that exist\n'
 
 
+def test_a_file_of_which_nothing_runs(box: Box, haconiwa: Program) -> None:
+    box.file.write_text("", encoding="utf-8")
+    hint = f"haconiwa start {box.file} starts what it describes"
+    for command in ("stop", "kill", "attach"):
+        error = haconiwa(command, box.file, expect=125).stderr
+        assert error == f'error: nothing of "{box.file}" runs\n  hint: {hint}\n'
+
+
 def test_kill_waits_for_the_end(
     box: Box, haconiwa: Program, start: Callable[[str], Any], watched: Callable[[int], Watched]
 ) -> None:
@@ -226,7 +234,7 @@ def test_commands_on_a_barn(box: Box, haconiwa: Program) -> None:
     listed = f"error: several containers run from that file: {', '.join(names)}; choose one with -n\n"
     assert haconiwa("--quiet", "attach", box.file, "--", "true", expect=2).stderr == listed
     error = haconiwa("attach", "-n", "other", box.file, "--", "true", expect=2).stderr
-    assert error == f'error: no container "other" of that file runs; there are {", ".join(names)}\n'
+    assert error == f'error: "{box.file}" has no container "other"; there are {", ".join(names)}\n'
     assert haconiwa("attach", "-n", names[2], box.file, "--", "hostname").stdout == f"{names[2]}\n"
     haconiwa("kill", "-s", "KILL", "-n", names[1], box.file)
     assert sorted(haconiwa("ps", "-q").stdout.split()) == [names[0], names[2]]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from haconiwa.cli.arguments import QuickParser, declare, full_parser, parse
 from haconiwa.cli.main import COMMANDS, load_command
+from haconiwa.errors import ConfigError
 
 VALUES = (
     "web.haco", "web", "", "-", "--", "-1", "-T", "10", "1e3", "nan", "0x10", "TERM", "SIGKILL", "9", "a=b", "host",
@@ -47,6 +48,8 @@ def by_argparse(name: str, module: ModuleType, argv: list[str]) -> dict[str, Any
     try:
         with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(io.StringIO()):
             return dict(vars(full_parser(name, module).parse_args(argv)))
+    except ConfigError as error:
+        return str(error)
     except SystemExit:
         return errors.getvalue()
 
@@ -121,11 +124,9 @@ def test_what_follows_two_dashes_is_the_command() -> None:
     assert not arguments.daemon
 
 
-def test_a_command_without_one_takes_no_two_dashes(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
+def test_a_command_without_one_takes_no_two_dashes() -> None:
+    with pytest.raises(ConfigError, match=r"unrecognized arguments: .*sh; haconiwa create --help explains it"):
         parse("create", load_command("create"), ["web.haco", "--", "sh"])
-    assert caught.value.code == 2
-    assert "unrecognized arguments" in capsys.readouterr().err
 
 
 def test_negative_timeout_is_a_number() -> None:
@@ -135,19 +136,25 @@ def test_negative_timeout_is_a_number() -> None:
 @pytest.mark.parametrize(
     ("name", "line", "message"),
     [
-        ("kill", "-s NOPE web", "invalid signal value: 'NOPE'"),
-        ("kill", "-s 0 web", "invalid signal value: '0'"),
-        ("kill", "-s 65 web", "invalid signal value: '65'"),
-        ("kill", "-t web web", "invalid int value: 'web'"),
-        ("stop", "-T nan web", "invalid seconds value: 'nan'"),
-        ("stop", "-T inf web", "invalid seconds value: 'inf'"),
-        ("stop", "-T 1e12 web", "invalid seconds value: '1e12'"),
-        ("provision", "-r a,,b web.haco", "invalid list of names value: 'a,,b'"),
-        ("new", "-s docker web.haco", "invalid choice: 'docker'"),
+        ("kill", "-s NOPE web", '-s/--signal: "NOPE" is not a signal; haconiwa kill --help explains it'),
+        ("kill", "-s 0 web", '-s/--signal: "0" is not a signal'),
+        ("kill", "-s 65 web", '-s/--signal: "65" is not a signal'),
+        ("kill", "-t web web", '-t/--target: "web" is not a pid'),
+        ("kill", "-T x web", '-T/--timeout: "x" is not a number of seconds;'),
+        ("attach", "-t abc web", '-t/--target: "abc" is not a pid'),
+        ("attach", "-t -5 web", '-t/--target: "-5" is not a pid'),
+        ("attach", "-t 0 web", '-t/--target: "0" is not a pid'),
+        ("logs", "-n -1 web", '-n/--lines: "-1" is not a number from 0 on'),
+        ("stop", "-T nan web", '-T/--timeout: "nan" is not a number of seconds from 0 on'),
+        ("stop", "-T inf web", '-T/--timeout: "inf" is not a number of seconds from 0 on'),
+        ("stop", "-T 1e12 web", '-T/--timeout: "1e12" is not a number of seconds from 0 on'),
+        ("stop", "-T -1 web", '-T/--timeout: "-1" is not a number of seconds from 0 on'),
+        ("provision", "-r a,,b web.haco", '-r/--run-only: "a,,b" is not a list of names'),
+        ("new", "-s docker web.haco", "-s/--strategy: invalid choice: 'docker'"),
         ("rm", "", "the following arguments are required: FILE"),
     ],
 )
 def test_wrong_values_are_told(name: str, line: str, message: str) -> None:
     answer = by_argparse(name, load_command(name), line.split())
     assert isinstance(answer, str)
-    assert message in answer
+    assert answer.startswith(message)

@@ -12,7 +12,7 @@ import pytest
 
 import haconiwa
 from haconiwa.build.report import prefixed
-from haconiwa.cli import archive, check, inspect, main, plan, revisions, start, version
+from haconiwa.cli import archive, attach, check, inspect, main, plan, revisions, start, version
 from haconiwa.cli.arguments import parse
 from haconiwa.cli.output import Output
 from haconiwa.cli.privilege import require_root
@@ -114,6 +114,13 @@ def test_check_shows_each_problem_once(file: str) -> None:
     assert len(caught.value.problems) == 1
 
 
+def test_check_executes_both_files_once_wherever_they_go(file: str, capfd: pytest.CaptureFixture[str]) -> None:
+    Path("haconiwa.conf.py").write_text('print("the config prints")\n', encoding="utf-8")
+    Path(file).write_text(f'import os\nos.chdir("/")\n{HACO}', encoding="utf-8")
+    assert run(check, "check", file) == 0
+    assert capfd.readouterr().out.splitlines() == ["the config prints", "the file prints", "web.haco: ok"]
+
+
 def test_inspect_of_a_file_that_does_not_run(file: str, capfd: pytest.CaptureFixture[str]) -> None:
     run(inspect, "inspect", file)
     out = capfd.readouterr().out
@@ -129,9 +136,37 @@ def test_inspect_of_nothing() -> None:
         run(inspect, "inspect", "nothing")
 
 
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--workdir=", "--workdir: expected a path, not an empty string"),
+        ("--allow=", "--allow: expected a capability, not an empty string"),
+        ("--drop=net_raw,,chown", "--drop: expected a capability, not an empty string"),
+        ("--uid=", "--uid: "),
+    ],
+)
+def test_attach_takes_nothing_empty(option: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        run(attach, "attach", option, "nothing")
+
+
 def test_described_and_recorded_have_the_same_keys(file: str) -> None:
     recorded = inspect._recorded(State(name="web", haco_file="/web.haco", status="running", config={}))
     assert set(recorded) == set(inspect._described(file, None)[0])
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("-q", 'unknown option "-q"; others than --debug, --quiet, --version and --help come after the command'),
+        ("-V", 'unknown option "-V"; '),
+        ("checkpoint", "checkpoint: this version of haconiwa does not have it yet"),
+        ("restore", "restore: this version of haconiwa does not have it yet"),
+    ],
+)
+def test_what_is_no_command(word: str, said: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main._run([word, "web.haco"]) == 2
+    assert capfd.readouterr().err.startswith(f"error: {said}")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -165,6 +166,26 @@ def test_root_is_called_as_the_container() -> None:
     assert spec.rootfs.path == "/var/lib/haconiwa/web"
 
 
+@pytest.mark.requires("busybox")
+def test_the_shell_script_fills_a_directory_and_says_little(tmp_path: Path) -> None:
+    run("-s", "shell", "web.haco")
+    bootstrap = load_file("web.haco").containers[0].bootstrap
+    assert bootstrap is not None
+    root = tmp_path / "root"
+    root.mkdir()
+    done = subprocess.run(
+        ["/bin/sh", "-xec", str(bootstrap.options["code"])], cwd=root, check=True, capture_output=True, text=True
+    )
+    assert (root / "bin/ls").is_symlink()
+    assert len(done.stderr.splitlines()) <= 3
+
+
+def test_says_nothing_of_what_it_could_not_write(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(HaconiwaError, match="No such file or directory"):
+        run("-s", "host", "nowhere/web.haco")
+    assert capfd.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize("is_link", [False, True])
 def test_never_overwrites(is_link: bool, tmp_path: Path) -> None:
     if is_link:
@@ -202,7 +223,9 @@ def test_the_hosts_root_is_refused(root: str) -> None:
 
 
 def test_file_is_needed() -> None:
-    with pytest.raises(ConfigError, match="which FILE"):
+    with pytest.raises(
+        ConfigError, match="new takes a FILE to write, --global or --bridge; haconiwa new --help explains it"
+    ):
         run()
 
 

@@ -220,12 +220,15 @@ def test_a_child_has_no_hooks_of_the_barn(problems: Problems) -> None:
 
 def test_two_containers_of_one_name(problems: Problems) -> None:
     text = "from haconiwa import define\nb = define()\nb.define().name = 'web'\nb.define().name = 'web'\n"
-    assert problems(text) == ['test.haco:4: name: two containers are called "web"']
+    assert problems(text) == [
+        'test.haco:4: name: two containers are called "web", the first at test.haco:3; give each a name of its own'
+    ]
 
 
 def test_two_children_without_a_name(problems: Problems) -> None:
     (found,) = problems("from haconiwa import define\nb = define()\nb.define()\nb.define()\n")
     assert found.startswith('test.haco:4: name: two containers are called "haconiwa-')
+    assert found.endswith('", the first at test.haco:3; give each a name of its own')
 
 
 def test_two_containers_with_one_pid_file(problems: Problems) -> None:

@@ -61,7 +61,7 @@ def test_reading_back(settings: Settings) -> None:
         cg["io.max"] = ["8:0 rbps=1", "8:16 rbps=2"]
         assert cg["memory.max"] == "4194304"
         assert cg["io.max"] == "8:0 rbps=1\\n8:16 rbps=2"
-        assert "pids.max" not in cg and list(cg) == ["memory.max", "io.max"]
+        assert "pids.max" not in cg and [1] not in cg and list(cg) == ["memory.max", "io.max"]
         del cg["io.max"]
         assert list(cg) == ["memory.max"]
         assert list(c.cgroup("v1")) == []
@@ -117,6 +117,13 @@ with define() as barn:
         ("c.cgroup('v2').max = 1", 'unknown name "cgroup("v2").max"'),
         ("c.cgroup('v3')", 'cgroup: "v3" is not "v1" or "v2"; did you mean "v1"?'),
         ("c.cgroup = {}", "cgroup: is a section and cannot be assigned; set what is in it"),
+        ("c.cgroup['memory.max']", 'cgroup["memory.max"]: is read and not set; set it before'),
+        ("c.cgroup['memory.max'] += '1'", 'cgroup["memory.max"]: is read and not set; set it before'),
+        ("c.cgroup('v1')['x']", 'cgroup("v1")["x"]: is read and not set; set it before'),
+        ("c.cgroup('v2')['assign_only']", 'cgroup("v2")["assign_only"]: is read and not set; set it before'),
+        ("c.cgroup[[1]]", "cgroup[a value of type list]: is read and not set; set it before"),
+        ("del c.cgroup['memory.max']", 'cgroup["memory.max"]: is deleted and not set'),
+        ("del c.cgroup[[1]]", "cgroup[a value of type list]: is deleted and not set"),
         ("c.cgroup_name = 'a/b'", 'cgroup_name: "a/b" is not a name: 1-64 of A-Z a-z 0-9 _ . -, not beginning with "." or "-"'),
         ("c.cgroup['cpu.max'] = 5000; c.cgroup['cpu.cfs_quota_us'] = 5000", 'cgroup["cpu.cfs_quota_us"]: is the same limit as cgroup["cpu.max"]; set one of them'),
     ],

@@ -19,8 +19,9 @@ def test_without_a_file_there_are_the_built_in_defaults() -> None:
     assert load_defaults() == Defaults(log_level="info", wait_interval=50, strategy=None, roots=None, trusted_uids=())
 
 
-def test_a_file_that_configures_nothing(own_config: Path) -> None:
-    own_config.write_text("# nothing yet\n")
+@pytest.mark.parametrize("text", ["# nothing yet\n", "\n", ""])
+def test_a_file_that_configures_nothing(own_config: Path, text: str) -> None:
+    own_config.write_text(text)
     assert load_defaults() == Defaults()
 
 

@@ -109,6 +109,10 @@ def test_functions_that_do_not(refused: Refused, function: str) -> None:
     [
         ("c.add_general_hook('before_forc', print)", 'add_general_hook: "before_forc" is not a hook point; did you mean "before_fork"?'),
         ("c.add_general_hook('after_restore', print)", "add_general_hook: this version of haconiwa does not have it yet"),
+        ("@c.add_general_hook\ndef f(b): ...", 'add_general_hook: is given a function and no hook point; write @config.add_general_hook("POINT") above it'),
+        ("c.add_general_hook(lambda b: 1)", 'add_general_hook: is given a function and no hook point; write @config.add_general_hook("POINT") above it'),
+        ("@c.add_signal_handler\ndef f(b): ...", 'add_signal_handler: is given a function and no signal; write @config.add_signal_handler("SIGNAL") above it'),
+        ("@c.add_async_hook\ndef f(b): ...", "add_async_hook: 0 times are given; it takes exactly one of msec, sec, min, hour"),
         ("c.add_general_hook(7, print)", "add_general_hook: expected the name of a hook point, not 7"),
         ("c.add_general_hook('setup', 7)", "add_general_hook: expected a function, not 7"),
         ("c.add_general_hook('setup', None)", "add_general_hook: expected a function, not None"),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import haconiwa
 from haconiwa.dsl.load import load_file
 from haconiwa.errors import EXIT_USAGE, ConfigError, Where
 from haconiwa.host.paths import default_pid_file
@@ -20,6 +21,9 @@ Load = Callable[[str], BarnSpec]
 Problems = Callable[[str], list[str]]
 Write = Callable[[str], Path]
 
+STOPPED = 'the load of "test.haco" stopped at line {}; the lines after it were not looked at'
+ADD_MOUNT_POINT = "add_mount_point(src, to=, fs=, readonly=, options=, data=, optional=, recursive=, criu_ext_key=)"
+NO_DEFIN = f"cannot import name 'defin' from 'haconiwa' ({haconiwa.__file__})"
 WALK_THROUGH = '''
 # -*- mode: python -*-  vim: ft=python
 from haconiwa import define
@@ -230,8 +234,9 @@ def test_lines_of_a_helper_module(problems: Problems, tmp_path: Path) -> None:
         ),
         ("\nx = = 2\n", ["test.haco:2: invalid Python: invalid syntax"]),
         ("if 1:\npass\n", ["test.haco:2: invalid Python: expected an indented block after 'if' statement on line 1"]),
+        ("raise SystemExit(3)\n", ["test.haco:1: the file called sys.exit()"]),
         ("import sys\nsys.exit()\n", ["test.haco:2: the file called sys.exit()"]),
-        ("raise SystemExit('bye')\n", ["test.haco:1: the file called sys.exit()"]),
+        ("raise SystemExit('bye')\n", ["test.haco:1: the file called sys.exit(): bye"]),
         ("def f():\n    return {}['key']\nf()\n", ["test.haco:2, called from test.haco:3: KeyError: 'key'"]),
         ("import json\njson.loads('[')\n", ["test.haco:2: JSONDecodeError: Expecting value: line 1 column 2 (char 1)"]),
         ("import nothing_like_it\n", ["test.haco:1: ModuleNotFoundError: No module named 'nothing_like_it'"]),
@@ -242,8 +247,26 @@ def test_lines_of_a_helper_module(problems: Problems, tmp_path: Path) -> None:
         ("exec('x = = 1')\n", ["<string>:1: invalid Python: invalid syntax"]),
         (
             "from haconiwa import define\ndefine().add_mount_point()\n",
-            ["test.haco:2: add_mount_point: lacks src"],
+            ["test.haco:2: add_mount_point: lacks src; " + ADD_MOUNT_POINT],
         ),
+        (
+            "from haconiwa import define\ndefine().add_mount_point('/x')\n",
+            ["test.haco:2: add_mount_point: lacks to=; " + ADD_MOUNT_POINT],
+        ),
+        (
+            "# like Haconiwa.define\nx = 1  # Haconiwa::Base\nx = = 2\n",
+            ["test.haco:3: invalid Python: invalid syntax"],
+        ),
+        (
+            "import haconiwa\nhaconiwa.defin()\n",
+            ["test.haco:2: AttributeError: module 'haconiwa' has no attribute 'defin'; did you mean \"define\"?"],
+        ),
+        (
+            "from haconiwa import defin\n",
+            [f'test.haco:1: ImportError: {NO_DEFIN}; did you mean "define"?'],
+        ),
+        ("c = define()\n", ["test.haco:1: NameError: name 'define' is not defined; from haconiwa import define"]),
+        ("c = defin()\n", ["test.haco:1: NameError: name 'defin' is not defined"]),
         (
             "from haconiwa import configure\nconfigure()\n",
             ["test.haco:2: configure() belongs in the global config, this is a haco file"],
@@ -261,6 +284,22 @@ def test_lines_of_a_helper_module(problems: Problems, tmp_path: Path) -> None:
 )
 def test_what_stops_a_load(problems: Problems, text: str, expected: list[str]) -> None:
     assert problems(text) == expected
+
+
+def test_a_function_in_place_of_what_it_returns(problems: Problems) -> None:
+    (found,) = problems("from haconiwa import define\nwith define as config:\n    pass # nothing\n")[:1]
+    assert found.startswith("test.haco:2: TypeError: 'function' object does not support the context manager protocol")
+    assert found.endswith("; a function has parentheses: with define() as config")
+
+
+@pytest.mark.parametrize("after", ["c.uid = -1\n", "\n# the end\nc.uid = -1"])
+def test_that_a_load_stopped_is_said_where_something_follows(problems: Problems, after: str) -> None:
+    text = "from haconiwa import define\ndef f(c):\n    c.add_mount_point('/x')\nc = define()\nf(c)\n"
+    assert problems(text + after) == [
+        "test.haco:3, called from test.haco:5: add_mount_point: lacks to=; " + ADD_MOUNT_POINT,
+        STOPPED.format(5),
+    ]
+    assert len(problems(f"{text}\n  # the end\n")) == 1
 
 
 def test_recursion_without_end(problems: Problems) -> None:
@@ -323,6 +362,7 @@ def test_problems_before_an_exception_are_told_too(problems: Problems) -> None:
     assert problems("from haconiwa import define\nc = define()\nc.uid = -1\nc.nam\nc.gid = -1\n") == [
         "test.haco:3: uid: -1 is not between 0 and 4294967294",
         'test.haco:4: unknown name "nam"; did you mean "name"?',
+        STOPPED.format(4),
     ]
 
 

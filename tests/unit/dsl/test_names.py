@@ -61,7 +61,10 @@ RAISED = [
 
 @pytest.mark.parametrize(("line", "expected"), RAISED, ids=[line for line, _ in RAISED])
 def test_what_is_read_stops_the_load(refused: Refused, line: str, expected: str) -> None:
-    assert refused(f"{line}\nc.uid = -1") == [f"test.haco:3: {expected}"]
+    assert refused(f"{line}\nc.uid = -1") == [
+        f"test.haco:3: {expected}",
+        'the load of "test.haco" stopped at line 3; the lines after it were not looked at',
+    ]
 
 
 def test_every_later_name_says_so(refused: Refused) -> None:

@@ -123,8 +123,8 @@ VALUES = [
     ("c.mount_independent('devtmpfs', hosst=True)", 'mount_independent(hosst=): unknown argument; did you mean "host"?'),
     ("c.namespace.unshare(foo=1)", "namespace.unshare(foo=): unknown argument; it takes persist_in="),
     ("c.command.set_stdout('x')", "command.set_stdout: takes no unnamed arguments; command.set_stdout(file=, host_file=)"),
-    ("c.chroot_to()", "chroot_to: lacks path"),
-    ("c.groups.append(6)", "what a setting has cannot be changed in place by append(); assign the whole list: c.groups = [*c.groups, 6]"),
+    ("c.chroot_to()", "chroot_to: lacks path; chroot_to(path)"),
+    ("c.groups.append(6)", "what a setting has cannot be changed in place by append(); assign a whole list: c.NAME = [*c.NAME, …]"),
     ("len(1, 2)", "TypeError: len() takes exactly one argument (2 given)"),
     ("c.cgroup['memory.max'] = '1.5G'", 'cgroup["memory.max"]: "1.5G" is not a number of bytes, text such as "256M" with K, M, G or T, or "max"'),
     ("c.add_device('/dev/null', type='c')", "add_device: takes type=, major= and minor= together, or none of them"),
@@ -177,7 +177,8 @@ VALUES = [
     ("c.apparmor = 'a' * 4001", f'apparmor: "{"a" * 60}…" is longer than 4000 bytes'),
     ("c.selinux_context = 'svirt_t'", 'selinux_context: "svirt_t" is not a context: user:role:type:level'),
     ("c.selinux_context = 'a:b:c d'", 'selinux_context: "a:b:c d" is not a context: user:role:type:level'),
-    ("c.umask = 0o1000", "umask: 512 is not between 0 and 511"),
+    ("c.umask = 0o1000", "umask: 0o1000 is not between 0o0 and 0o777"),
+    ("c.umask = 1 << 9999", "umask: a number of 10000 bits is not between 0o0 and 0o777"),
     ("c.umask = '8'", 'umask: "8" is not a umask such as 0o022'),
     ("c.umask = '77777'", 'umask: "77777" is not a umask such as 0o022'),
     ("c.umask = True", "umask: expected a number such as 0o022, not True"),
@@ -372,7 +373,8 @@ def test_what_follows_from_a_refused_value_is_not_told(refused: Refused) -> None
 
 def test_a_path_below_the_root_that_leaves_it_stops_the_load(refused: Refused) -> None:
     assert refused("root = c.chroot_to('/r')\nroot / '../x'\nc.uid = -1") == [
-        'test.haco:4: path below the root: "/../x" has ".." in it'
+        'test.haco:4: path below the root: "/../x" has ".." in it',
+        'the load of "test.haco" stopped at line 4; the lines after it were not looked at',
     ]
 
 

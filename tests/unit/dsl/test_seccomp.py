@@ -154,6 +154,10 @@ def test_children_start_with_the_filters_of_the_barn(load: Callable[[str], BarnS
         ("arg(0) == 'x'", 'arg: expected a number, not "x"'),
         ("arg(0) & 0xf == 0x10", "arg: 0x10 has bits that the mask 0xf takes away"),
         ("arg(0) & 1.5", "arg: expected a mask, not a value of type float"),
+        (
+            "rule.notify(lambda call: 0)",
+            'seccomp.filter.notify: is given a function and no system call; write @rule.notify("CALL") above it',
+        ),
         ("rule.notify('mkdir', handler=5)", "seccomp.filter.notify: expected a function, not 5"),
         (
             "rule.notify('mkdir', handler=lambda: 0)",

@@ -89,8 +89,6 @@ def test_the_largest_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        (b"", 'is empty; "haconiwa new FILE" writes a haco file'),
-        (b" \n\t\r\n", 'is empty; "haconiwa new FILE" writes a haco file'),
         ("x = 1".encode("utf-16"), "is in UTF-16, write it in UTF-8"),
         (b"x = 1\n\0\n", "has a NUL byte: it is not a text"),
         (b"# a\n# \xe4\n", "is not in UTF-8 (line 2)"),
@@ -101,6 +99,15 @@ def test_what_is_no_text(tmp_path: Path, data: bytes, expected: str) -> None:
     path = tmp_path / "a.haco"
     path.write_bytes(data)
     assert refusal(path) == f'"{path}" {expected}'
+
+
+@pytest.mark.parametrize("data", [b"", b" \n\t\r\n"])
+def test_an_empty_file(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "a.haco"
+    path.write_bytes(data)
+    with pytest.raises(ConfigError) as caught:
+        load_file(str(path))
+    assert str(caught.value) == f'"{path}" is empty; "haconiwa new FILE" writes a haco file'
 
 
 @pytest.mark.parametrize("beginning", [b"\xef\xbb\xbf", b"#!/usr/bin/env haconiwa\r\n", "# 箱庭\n".encode()])
@@ -211,7 +218,8 @@ def test_an_imported_module_that_others_can_write(
     path = write(f"import {name}\nfrom haconiwa import define\ndefine()\n")
     with pytest.raises(ConfigError) as caught:
         load_file(str(path))
-    assert str(caught.value) == f'{path}:1: others can write to "{loose}" (mode 0666); chmod go-w it'
+    first = caught.value.problems[0]
+    assert str(first) == f'{path}:1: others can write to "{loose}" (mode 0666); chmod go-w it'
     assert not ran.exists()
 
 
