@@ -119,7 +119,7 @@ def test_a_hook_is_called_each_time_and_told_of_so_often_only() -> None:
         raise ValueError
 
     supervisor = SimpleNamespace(
-        loop=loop, base=None, report=reported.append, tell=lambda _event, level, count: told.append(count)
+        loop=loop, base=None, report=reported.append, tell=lambda _event, **details: told.append(details["count"])
     )
     source = Counter()
     spec = CgroupHookSpec(type="pids_max", function=fail, level="", timeout_s=None, where=None)
