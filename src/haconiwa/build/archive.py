@@ -110,7 +110,7 @@ def archive(
     path = os.path.abspath(path)
     _refuse_path(path, place, kind)
     writer = _Writer(lower_of(place.root), options, verbose=verbose, report=report)
-    with subject_of(spec.name, path), locked(place):
+    with subject_of(spec.name, path), locked(place, shared=True):
         if dry_run and kind != "squashfs":
             return writer.measure("gzip" if kind == "oci" else kind)
         with beside(path, place.trusted_uids) as folder:

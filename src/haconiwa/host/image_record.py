@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 
+from haconiwa.host.root_place import strange_owner
 from haconiwa.spec.image import ImageSpec, with_image
 
 TYPE_CHECKING = False
@@ -32,6 +33,8 @@ def marker_path(root: str) -> str:
 
 def read_json(path: str) -> Any:
     """The content of a marker; None when there is none, or none that can be used."""
+    if strange_owner(path):
+        return None
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(fd, "rb") as file:

@@ -95,12 +95,12 @@ def folder_fault(folder: str, trusted_uids: tuple[int, ...] = ()) -> tuple[str, 
 
 
 def fault_of(path: str, status: os.stat_result, trusted_uids: tuple[int, ...] = ()) -> tuple[str, str] | None:
-    """As `folder_fault`, of one file or folder alone."""
+    """As `folder_fault`, of one file or folder alone. The group of root has no member whom root does not trust."""
     mode = status.st_mode
     if status.st_uid not in (0, os.geteuid(), *trusted_uids):
         return f'"{path}" belongs to user {status.st_uid}, not to root or to you', _CHOWN
     sticky_folder = stat.S_ISDIR(mode) and mode & stat.S_ISVTX
-    if mode & (stat.S_IWGRP | stat.S_IWOTH) and not sticky_folder:
+    if mode & (stat.S_IWGRP if status.st_gid else 0) | mode & stat.S_IWOTH and not sticky_folder:
         return f'others can write to "{path}" (mode {mode & 0o7777:04o})', "chmod go-w it"
     return None
 

@@ -13,6 +13,7 @@ import os
 
 from haconiwa.errors import ConfigError, ContainerError, HostError, Problem
 from haconiwa.host.layers import layer_folder, layers_folder, lower_of, make_layer, upper_of
+from haconiwa.host.root_place import strange_owner
 from haconiwa.host.tree import remove_tree
 from haconiwa.isolation.idmap import is_mapped
 from haconiwa.isolation.mount_options import MountOptions
@@ -53,7 +54,10 @@ class MakeLayer(OpenRootfs):
     def _make(self) -> None:
         if self.rootfs.ephemeral:
             remove_tree(self.folder)  # of a container whose supervisor was killed
-        os.makedirs(layers_folder(self.rootfs.path), 0o700, exist_ok=True)
+        layers = layers_folder(self.rootfs.path)
+        os.makedirs(layers, 0o700, exist_ok=True)
+        if why := strange_owner(layers, self.rootfs.trusted_uids):
+            raise PermissionError(errno.EPERM, why)
         make_layer(self.folder, self.rootfs.path)
 
     def _require_base(self) -> None:

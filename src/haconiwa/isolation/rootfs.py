@@ -11,6 +11,7 @@ import errno
 import os
 
 from haconiwa.errors import ContainerError
+from haconiwa.host.root_place import is_being_changed, root_fault
 from haconiwa.isolation.step import CHILD, INSIDE, SUPERVISOR, Site, Step
 from haconiwa.isolation.trees import AT_FDCWD, clone_tree
 from haconiwa.kernel.mount import MNT, MOUNT_ATTR, MOVE_MOUNT, MS, mount, move_mount, pivot_root, umount2
@@ -18,6 +19,28 @@ from haconiwa.kernel.mount import MNT, MOUNT_ATTR, MOVE_MOUNT, MS, mount, move_m
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from haconiwa.spec.model import ContainerSpec, RootfsSpec
+
+
+class CheckRootfs(Step):
+    """See that the root file system is the one that was made, and that nobody is at work on it."""
+
+    __slots__ = ("rootfs",)
+
+    def __init__(self, rootfs: RootfsSpec) -> None:
+        super().__init__(SUPERVISOR, rootfs.where)
+        self.rootfs = rootfs
+
+    def describe(self) -> str:
+        return f'use the root file system "{self.rootfs.path}"'
+
+    def execute(self, site: Site) -> None:
+        what = f"cannot {self.describe()}"
+        if fault := root_fault(self.rootfs.path, self.rootfs.trusted_uids):
+            why, mend = fault
+            raise ContainerError(what, why=f"{why}, who could lead this elsewhere", hint=mend, where=self.where)
+        if is_being_changed(self.rootfs.path):
+            why = "another haconiwa is making, changing or removing it"
+            raise ContainerError(what, why=why, hint="start it once that has come to its end", where=self.where)
 
 
 class OpenRootfs(Step):
@@ -171,6 +194,11 @@ def plan_opening(spec: ContainerSpec) -> list[Step]:
 
         return [*overlay.plan_opening(spec, spec.rootfs)]
     return [OpenRootfs(spec.rootfs, CHILD if spec.unprivileged else SUPERVISOR)] if spec.rootfs else []
+
+
+def plan_checking(spec: ContainerSpec) -> list[Step]:
+    """The step before anything is made of the root."""
+    return [CheckRootfs(spec.rootfs)] if spec.rootfs else []
 
 
 def plan_attaching(spec: ContainerSpec) -> list[Step]:

@@ -15,19 +15,21 @@ _WHOLE_FILE = (os.SEEK_SET, 0, 0, 0)
 _PAUSE_MS = 10
 
 
-def try_lock(fd: int) -> bool:
-    """Take the write lock of an open file description, without waiting.
+def try_lock(fd: int, *, shared: bool = False) -> bool:
+    """Take the write lock of an open file description, without waiting, or turn the lock that it has into that.
 
     Args:
-        fd: Opened for writing. Copies of the descriptor, also in forked children, share the lock.
+        fd: Opened for reading and writing. Copies of the descriptor, also in forked children, share the lock.
+        shared: Take the read lock, which several can have.
 
     Returns:
-        False when another open file description has it.
+        False when another open file description has one that is in the way.
 
     See: F_OFD_SETLK(2const)
     """
+    kind = fcntl.F_RDLCK if shared else fcntl.F_WRLCK
     try:
-        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _FLOCK.pack(fcntl.F_WRLCK, *_WHOLE_FILE))
+        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _FLOCK.pack(kind, *_WHOLE_FILE))
     except OSError as error:
         if error.errno in (errno.EAGAIN, errno.EACCES):
             return False
@@ -35,12 +37,17 @@ def try_lock(fd: int) -> bool:
     return True
 
 
-def is_locked(fd: int) -> bool:
+def is_locked(fd: int, *, against_readers: bool = True) -> bool:
     """Whether another open file description has the lock; takes nothing itself.
+
+    Args:
+        fd: Of the file.
+        against_readers: A read lock counts too.
 
     See: F_OFD_GETLK(2const)
     """
-    answer = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, _FLOCK.pack(fcntl.F_WRLCK, *_WHOLE_FILE))
+    kind = fcntl.F_WRLCK if against_readers else fcntl.F_RDLCK
+    answer = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, _FLOCK.pack(kind, *_WHOLE_FILE))
     held: int = _FLOCK.unpack(answer)[0]
     return held != fcntl.F_UNLCK
 
@@ -63,13 +70,13 @@ def lock_until(fd: int, deadline: float) -> bool:
     return True
 
 
-def path_is_locked(path: str) -> bool:
-    """Whether anybody has the lock of a file, which is no link; false when it cannot be opened."""
+def path_is_locked(path: str, *, against_readers: bool = True) -> bool:
+    """As `is_locked`, of a file that is no link; false when it cannot be opened."""
     try:
         fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return False
     try:
-        return is_locked(fd)
+        return is_locked(fd, against_readers=against_readers)
     finally:
         os.close(fd)

@@ -46,6 +46,6 @@ def run_once(
     site.stdio_fds = (stdin_fd, output_fd, output_fd)
     program = CallFunction(function) if function else None
     try:
-        return run_to_end(Container(spec, plan_start(spec, hierarchies(), program=program), site))
+        return run_to_end(Container(spec, plan_start(spec, hierarchies(), program=program, holds_root=True), site))
     finally:
         os.close(stdin_fd)

@@ -41,6 +41,7 @@ def plan_start(
     daemon: bool = False,
     term: str | None = None,
     program: Step | None = None,
+    holds_root: bool = False,
 ) -> list[Step]:
     """Every step of a start, sorted by the place where it runs, and in order within each.
 
@@ -50,13 +51,15 @@ def plan_start(
         daemon: Its streams lead to files.
         term: The caller's TERM, for a program that gets a terminal.
         program: A step that is the program itself; None executes the spec's `init_command`.
+        holds_root: The caller is at work on the root file system and has the lock of it.
 
     Raises:
         ConfigError: Something that only shows when the steps are made.
     """
     if spec.unprivileged:
         hierarchies = writable(hierarchies)
-    steps = [*_on_the_host(spec, hierarchies), *_in_the_child(spec, hierarchies), *_in_the_new_root(spec)]
+    steps = [] if holds_root else rootfs.plan_checking(spec)
+    steps += [*_on_the_host(spec, hierarchies), *_in_the_child(spec, hierarchies), *_in_the_new_root(spec)]
     steps += _program(spec, term) if program is None else _function(spec, program)
     if daemon:
         from haconiwa.isolation import stdio

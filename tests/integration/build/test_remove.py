@@ -122,8 +122,19 @@ def test_a_folder_that_others_can_write_to_is_refused_unless_it_is_sticky(root: 
         create(container(root.parent / "new/deep/web", "host"), Recorder())
     assert sorted(os.listdir(root.parent)) == [".web.haconiwa.json", "web"]
     os.chmod(root.parent, 0o1777)
+    for name in (".web.layers", ".web.haconiwa.lock"):  # what others were the first to make beside it
+        (root.parent / name).mkdir()
+        os.chown(root.parent / name, OTHER_UID, -1)
+        with pytest.raises(BuildError, match=rf'{name}" belongs to user {OTHER_UID}, not to root or to you'):
+            remove(str(root), force=False)
+        (root.parent / name).rmdir()
     remove(str(root), force=False)
     assert os.listdir(root.parent) == []
+
+
+def test_a_folder_of_roots_own_group_is_nobody_elses(root: Path) -> None:
+    os.chmod(root.parent, 0o775)
+    remove(str(root), force=False)
 
 
 def test_our_own_goes_with_its_marker(root: Path) -> None:

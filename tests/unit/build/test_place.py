@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 
 from haconiwa.build.place import Place, locked
 from haconiwa.errors import BuildError
+from haconiwa.kernel.locks import try_lock
 
 
 @pytest.fixture
@@ -38,16 +38,15 @@ def test_a_lock_file_of_somebody_elses_stays(place: Place) -> None:
 
 def test_a_lock_whose_file_was_removed_meanwhile_is_none(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who was about to wait for it has opened the file that its last holder removes."""
-    flock = fcntl.flock
     removed: list[str] = []
 
-    def remove_and_lock(fd: int, operation: int) -> None:
+    def remove_and_lock(fd: int, *, shared: bool = False) -> bool:
         if not removed:
             os.unlink(place.lock)
             removed.append(place.lock)
-        flock(fd, operation)
+        return try_lock(fd, shared=shared)
 
-    monkeypatch.setattr(fcntl, "flock", remove_and_lock)
+    monkeypatch.setattr("haconiwa.build.place.try_lock", remove_and_lock)
     with locked(place):
         assert removed == [place.lock]
         with pytest.raises(BuildError, match="another haconiwa is building"), locked(place):
