@@ -286,7 +286,10 @@ def _close_all_but(channel_fd: int) -> None:
 
 
 class CallFunction(Step):
-    """Run a Python function as the container's program."""
+    """Run a Python function as the container's program.
+
+    The start lasts until it has ended: what it raises is told as what a step raises that fails.
+    """
 
     __slots__ = ("function",)
 
@@ -298,6 +301,5 @@ class CallFunction(Step):
         return "run a Python function"
 
     def execute(self, site: Site) -> None:
-        os.close(site.channel_fd)  # as an exec would
         call_function(lambda _: self.function(), None, f'"{function_name(self.function)}"')
         os._exit(0)
