@@ -166,11 +166,15 @@ def _exists(path: str) -> bool:
 
 def _cannot_execute(program: str, number: int, words: str = "") -> ContainerError:
     missing = number == errno.ENOENT and not words
-    is_line = missing and " " in program.strip()
+    hint = ""
+    if missing and " " in program.strip():
+        hint = "text is one program without arguments: a list has them"
+    elif number == errno.ENOEXEC:
+        hint = 'a script begins with "#!" and its interpreter; a program must be made for this machine'
     return ContainerError(
         f'cannot execute "{program}"',
         why="command not found in the container" if missing else words or _words(number),
-        hint="text is one program without arguments: a list has them" if is_line else "",
+        hint=hint,
         exit_status=EXIT_NOT_FOUND if missing else EXIT_NOT_EXECUTABLE,
         errno=number,
     )
