@@ -231,14 +231,19 @@ def unexpected(what: str, error: Exception, subject: str = "") -> HaconiwaError:
         return HostError(what, why=describe_errno(_errno.ENOMEM), subject=subject)
     if isinstance(error, OSError) and error.errno in _SCARCE:
         place = f'"{os.fsdecode(error.filename)}": ' if isinstance(error.filename, (str, bytes)) else ""
-        hint = "raise the limit of open files: ulimit -n" if error.errno == _errno.EMFILE else ""
-        return HostError(what, why=f"{place}{describe_errno(error.errno)}", hint=hint, subject=subject)
+        why, hint = f"{place}{describe_errno(error.errno)}", errno_hint(error.errno)
+        return HostError(what, why=why, hint=hint, subject=subject)
     return InternalError("internal error", why=f"{type(error).__name__}: {error}", subject=subject)
 
 
 def describe_errno(number: int) -> str:
     """The kernel's words for an error number: ``No such file or directory (ENOENT)``."""
     return f"{os.strerror(number)} ({_errno.errorcode.get(number, number)})"
+
+
+def errno_hint(number: int) -> str:
+    """What a user can do about an error number, whatever met it; empty when that depends."""
+    return "raise the limit of open files: ulimit -n" if number == _errno.EMFILE else ""
 
 
 def printable(text: str) -> str:

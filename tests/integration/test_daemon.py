@@ -55,6 +55,25 @@ def test_daemon_is_out_of_the_callers_session_and_folder(box: Box) -> None:
     box.stop()
 
 
+def test_daemon_lets_go_of_what_its_caller_has_open_and_of_nothing_else(box: Box) -> None:
+    (read_fd, write_fd), (taken_read_fd, taken_fd) = os.pipe(), os.pipe()
+    told = box.folder / "told"
+    rest = (
+        f"os.dup2(os.open({str(told)!r}, os.O_WRONLY | os.O_CREAT), {taken_fd})\n"
+        f'config.add_general_hook("teardown_container", lambda base: os.write({taken_fd}, b"ended"))'
+    )
+    argv = [box.haconiwa.path, "start", "-D", str(box.write(rest=rest)), "--", "sleep", "1000"]
+    subprocess.run(argv, check=True, env=box.haconiwa.environ(), pass_fds=(write_fd, taken_fd), timeout=30)
+    for fd in (write_fd, taken_fd):
+        os.close(fd)
+    for fd in (read_fd, taken_read_fd):
+        os.set_blocking(fd, False)
+        assert os.read(fd, 1) == b""
+        os.close(fd)
+    box.stop()
+    assert told.read_text() == "ended"
+
+
 @pytest.mark.parametrize(("command", "status"), [("nothing-of-the-kind", 127), ("/etc/passwd", 126)])
 def test_failure_reaches_the_caller(box: Box, command: str, status: int) -> None:
     result = box.haconiwa("start", "-D", box.file, "--", command, expect=status)

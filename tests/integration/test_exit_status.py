@@ -58,6 +58,7 @@ def _cannot_execute(box: Box, program: str, status: int, why: str) -> None:
     assert result.stdout == ""
     errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
     assert errors == [f'error: {box.name}: cannot execute "{program}": {why}']
+    assert ('hint: a script begins with "#!"' in result.stderr) == (why == WRONG_FORMAT)
     assert "finished" not in result.stderr
     for success in ("fork success", "successfully"):
         assert success not in result.stderr

@@ -51,12 +51,15 @@ FAILURES = [
         id="unknown group",
     ),
     pytest.param(
-        'config.workdir = "/no/such"', f'cannot change to the directory "/no/such": {ENOENT}', "", id="missing workdir"
+        'config.workdir = "/no/such"',
+        f'cannot change to the directory "/no/such": {ENOENT}',
+        "the root file system must have it, and the program's user be allowed into it",
+        id="missing workdir",
     ),
     pytest.param(
         'config.workdir = "/etc/passwd"',
         'cannot change to the directory "/etc/passwd": Not a directory (ENOTDIR)',
-        "",
+        "the root file system must have it, and the program's user be allowed into it",
         id="workdir that is a file",
     ),
     pytest.param(
@@ -142,7 +145,8 @@ def test_pid_file_that_cannot_be_written(box: Box) -> None:
         assert (
             f'{box.name}: cannot write the pid file "/no/such/folder/x.pid": No such file or directory (EN' in messages
         )
-        assert f"  at: {box.file}:{line}\n" in messages
+        hint = "container_pid_file can name another place; its folder must exist"
+        assert f"  at: {box.file}:{line}\n  hint: {hint}\n" in messages
         box.nothing_left()
 
 

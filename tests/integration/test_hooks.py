@@ -316,6 +316,23 @@ def test_an_error_of_ours_in_a_hook_is_the_hooks_and_the_container_goes_on(box: 
     assert "a bug of haconiwa" not in messages
 
 
+def test_a_timer_that_always_fails_does_not_flood_the_log_and_the_events(box: Box) -> None:
+    rest = """
+counts = {"calls": 0}
+
+def fail(base):
+    counts["calls"] += 1
+    if counts["calls"] == 1100:
+        base.kill("KILL")
+    raise ValueError("no")
+
+config.add_async_hook(fail, msec=1, interval_msec=1)
+"""
+    box.write(rest=rest)
+    messages = box.fails("sleep", "1000", expect=137)
+    assert 1 <= messages.count("ValueError: no") == len(box.events("hook_failed")) <= 1000  # as many as in an hour
+
+
 @pytest.mark.parametrize("point", ["before_fork", "immediately_after_fork_on_parent", "before_chroot"])
 def test_an_error_of_ours_in_a_hook_before_the_exec_fails_the_start(box: Box, point: str) -> None:
     box.write(rest=f"{OURS}config.add_general_hook({point!r}, fail)")

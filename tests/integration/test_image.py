@@ -71,6 +71,14 @@ def test_the_second_start_writes_what_it_has_learned_and_the_third_nothing(copy:
     assert second == third
 
 
+def test_hacopy_has_the_docstrings_that_it_leaves_out(copy: Copy) -> None:
+    copy.uses_image()
+    code = "import sys; sys.argv[0] = 'hacopy'; " + RUN.replace("main import", "hacopy import")
+    script = "print([name for name in ('unshare', 'close_range', 'run_child') if not globals()[name].__doc__])"
+    argv = [sys.executable, "-I", "-c", code, str(copy.source), "-"]
+    assert subprocess.run(argv, check=True, capture_output=True, text=True, input=script).stdout == "[]\n"
+
+
 def test_functions_that_starts_do_not_call_are_there_when_they_are_called(copy: Copy) -> None:
     for _ in range(2):
         copy.uses_image()

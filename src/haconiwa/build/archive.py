@@ -21,6 +21,7 @@ from haconiwa.build.place import Place, locked
 from haconiwa.build.report import Report
 from haconiwa.errors import BuildError, ConfigError, HostError, Problem
 from haconiwa.host.layers import lower_of
+from haconiwa.host.paths import absolute
 from haconiwa.host.pipeline import make_pipe, pump, run_pipeline, spawn, wait
 from haconiwa.host.programs import execute_program, program_environment, run_checked
 from haconiwa.host.sizes import show_size
@@ -107,7 +108,7 @@ def archive(
     if not os.path.isdir(place.root):
         hint = "run haconiwa create with the haco file first"
         raise BuildError(f'there is no root file system at "{place.root}"', subject=spec.name, hint=hint)
-    path = os.path.abspath(path)
+    path = absolute(path)
     _refuse_path(path, place, kind)
     writer = _Writer(lower_of(place.root), options, verbose=verbose, report=report)
     with subject_of(spec.name, path), locked(place, shared=True):

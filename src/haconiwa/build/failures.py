@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from haconiwa.errors import BuildError, HaconiwaError, Where, describe_errno
+from haconiwa.errors import BuildError, HaconiwaError, Where, describe_errno, errno_hint
 
 
 @contextmanager
@@ -29,4 +29,4 @@ def subject_of(name: str, path: str = "", where: Where | None = None) -> Iterato
     except OSError as error:
         what = f'cannot make "{error.filename or path}"'
         why = describe_errno(error.errno) if error.errno else str(error)
-        raise BuildError(what, why=why, subject=name, where=where) from error
+        raise BuildError(what, why=why, hint=errno_hint(error.errno or 0), subject=name, where=where) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 
@@ -16,7 +17,7 @@ from haconiwa.build.place import Place, locked
 from haconiwa.build.report import Report
 from haconiwa.build.script import script_argv, success_line
 from haconiwa.build.steps import digest_of, is_due, kept_steps
-from haconiwa.errors import BuildError, ConfigError, HaconiwaError, Problem
+from haconiwa.errors import BuildError, ConfigError, HaconiwaError, HookError, Problem
 from haconiwa.host.paths import cache_dir
 from haconiwa.host.programs import run_checked
 from haconiwa.lifecycle.oneshot import run_once
@@ -157,6 +158,8 @@ def _run_step(spec: ContainerSpec, step: ProvisionStep, report: Report) -> None:
     """Run one step in a container of its own, started by a child of ours that hands its output over line by line."""
     derived = provision_spec(spec, step)
     stdin, function = _work_of(step)
+    what = f'the provisioning step "{step.name}" failed'
+    hint = f"run it again with haconiwa provision --run-only {step.name} {step.where.file if step.where else 'FILE'}"
 
     def run() -> int:
         signal.signal(signal.SIGTERM, _interrupt)
@@ -164,6 +167,9 @@ def _run_step(spec: ContainerSpec, step: ProvisionStep, report: Report) -> None:
             return run_once(derived, stdin=stdin, output_fd=1, function=function)
         except KeyboardInterrupt:
             return 128 + signal.SIGTERM
+        except HookError as error:
+            sys.stdout.write("".join(f"  in: {name} ({file}:{line})\n" for file, line, name in error.frames))
+            raise BuildError(what, why=error.why, hint=hint) from None
         except HaconiwaError as error:
             error.subject = spec.name  # the name of the step's container is ours alone
             raise
@@ -173,8 +179,8 @@ def _run_step(spec: ContainerSpec, step: ProvisionStep, report: Report) -> None:
         run,
         lambda text: report.line(f"provision.{step.name}", text),
         argv=argv,
-        hint=f"run it again with haconiwa provision --run-only {step.name} {step.where.file if step.where else 'FILE'}",
-        what=f'the provisioning step "{step.name}" failed',
+        hint=hint,
+        what=what,
         isolated=False,
     )
 

@@ -56,7 +56,7 @@ def _refuse_system(root: str) -> None:
 def _kept_folders() -> tuple[str, ...]:
     home = os.environ.get("HOME", "")
     own = (home,) if home.startswith("/") else ()
-    return (os.getcwd(), lib_dir(), run_dir(), log_dir(), cache_dir(), "/root", "/var/lib", *own)
+    return (os.readlink("/proc/self/cwd"), lib_dir(), run_dir(), log_dir(), cache_dir(), "/root", "/var/lib", *own)
 
 
 def discard(place: Place) -> None:

@@ -10,6 +10,7 @@ from haconiwa.cli.targets import count
 from haconiwa.errors import printable
 from haconiwa.host.paths import events_file
 from haconiwa.lifecycle.follow import Follower
+from haconiwa.lifecycle.state import recorded_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class _Chosen:
     def __init__(self, words: list[str]) -> None:
         self._all = not words
         self._names = set(words)
-        self._files = {os.path.realpath(word) for word in words}
+        self._files = {recorded_file(word) for word in words}
         self._of_files: set[str] = set()
 
     def of(self, events: Iterable[Event]) -> list[Event]:

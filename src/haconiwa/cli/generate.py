@@ -8,6 +8,7 @@ import sys
 
 from haconiwa.dsl.load import load_file
 from haconiwa.errors import printable
+from haconiwa.host.paths import absolute
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def run(arguments: SimpleNamespace, output: Output) -> int:
 def program() -> str:
     """Absolute path of this command."""
     name = sys.argv[0]
-    return os.path.abspath(name if os.sep in name else shutil.which(name) or name)
+    return absolute(name if os.sep in name else shutil.which(name) or name)
 
 
 def unit(spec: BarnSpec, command: str, *, of_user: bool = False) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import builtins
 import os
 import sys
@@ -12,7 +13,8 @@ from typing import Any, NoReturn
 
 from haconiwa import __version__, primitives
 from haconiwa.cli.main import isolate
-from haconiwa.errors import EXIT_USAGE, describe_errno, printable
+from haconiwa.cli.output import print_error
+from haconiwa.errors import EXIT_FAILURE, EXIT_USAGE, HaconiwaError, describe_errno, printable
 
 USAGE = """\
 usage: hacopy [SCRIPT [ARG ...]]
@@ -45,6 +47,7 @@ _HEADINGS = {
 def main() -> NoReturn:
     """Entry point of the command."""
     isolate("hacopy", "haconiwa.cli.hacopy")
+    atexit.register(_write_out)
     argv = sys.argv[1:]
     if argv and argv[0] in ("-h", "--help"):
         sys.stdout.write(USAGE)
@@ -59,6 +62,19 @@ def main() -> NoReturn:
         run_script(argv or ["-"])
     interact()
     sys.exit(0)
+
+
+def _write_out() -> None:
+    """Write what a script has printed at its very end, where the interpreter has no good words for what prevents it."""
+    if sys.__stdout__ is None or sys.__stdout__.closed:
+        return
+    try:
+        sys.__stdout__.flush()
+    except BrokenPipeError:
+        os.dup2(os.open("/dev/null", os.O_WRONLY), 1)  # whoever read has seen enough
+    except OSError as error:
+        print_error(HaconiwaError("cannot write the output", why=describe_errno(error.errno or 0)))
+        os._exit(EXIT_FAILURE)
 
 
 def scope(file: str | None = None) -> ModuleType:
@@ -80,15 +96,15 @@ def run_script(argv: Sequence[str]) -> None:
     """
     path = argv[0]
     sys.argv = list(argv)
-    if path != "-":
-        # Last, as for haco files: a module beside the script takes the place of nobody's.
-        sys.path.append(os.path.dirname(os.path.abspath(path)))
-    module = scope(None if path == "-" else path)
     try:
         source = _read(path)
     except OSError as error:
         sys.stderr.write(f'error: cannot read "{printable(path)}": {describe_errno(error.errno or 0)}\n')
         sys.exit(EXIT_USAGE)
+    if path != "-":
+        # Last, as for haco files: a module beside the script takes the place of nobody's.
+        sys.path.append(os.path.dirname(os.path.abspath(path)))
+    module = scope(None if path == "-" else path)
     try:
         code = compile(source, "<stdin>" if path == "-" else path, "exec", dont_inherit=True)
         exec(code, module.__dict__)

@@ -9,8 +9,8 @@ import sys
 from haconiwa.cli.late_site import use_site_when_needed
 from haconiwa.cli.output import Output, message_fd, print_error
 from haconiwa.errors import EXIT_FAILURE, EXIT_USAGE, HaconiwaError, describe_errno, unexpected
+from haconiwa.host.descriptors import guard_inherited
 from haconiwa.image import LAST, load
-from haconiwa.kernel.files import CLOSE_RANGE, MAX_FD, close_range
 from haconiwa.kernel.signals import SIG_IGN, SIGHUP, SIGTERM, getsignal, signal
 
 TYPE_CHECKING = False
@@ -91,7 +91,7 @@ def _guard_descriptors() -> None:
     while (fd := os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)) < 3:
         os.set_inheritable(fd, True)
     os.close(fd)
-    close_range(3, MAX_FD, CLOSE_RANGE.CLOEXEC)
+    guard_inherited()
     # The interpreter has none where the descriptor was closed, but hooks print.
     sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115

@@ -8,7 +8,7 @@ import secrets
 from haconiwa.cli.haco_template import global_text, haco_text
 from haconiwa.dsl.load import load_defaults
 from haconiwa.errors import ConfigError, HostError, Problem, describe_errno, printable
-from haconiwa.host.paths import global_config, lib_dir
+from haconiwa.host.paths import absolute, global_config, lib_dir
 from haconiwa.host.tools import find_program
 from haconiwa.spec.names import STRATEGIES, STRATEGY_ALIASES
 from haconiwa.spec.values import Refused, container_name
@@ -134,7 +134,7 @@ def _name_and_root(arguments: SimpleNamespace, defaults: Defaults) -> tuple[str,
     digits = secrets.token_hex(4)
     name = f"haconiwa-{digits}" if arguments.name is None else _checked("--name", container_name, arguments.name)
     folder = defaults.roots if defaults.roots and os.geteuid() == 0 else lib_dir()  # those are root's
-    root = os.path.abspath(arguments.root or os.path.join(folder, digits if arguments.name is None else name))
+    root = absolute(arguments.root or os.path.join(folder, digits if arguments.name is None else name))
     if root.strip("/") == "":
         raise ConfigError(Problem("--root: this is the host's own root"))
     return name, root

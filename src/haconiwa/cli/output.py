@@ -70,5 +70,10 @@ def print_error(error: HaconiwaError) -> None:
 
 
 def colours(fd: int) -> bool:
-    """Whether a stream may be coloured: a terminal, and NO_COLOR is not set. See: https://no-color.org."""
-    return os.isatty(fd) and not os.environ.get("NO_COLOR")
+    """Whether a stream may be coloured: a screen, and NO_COLOR is not set. See: https://no-color.org."""
+    return is_screen(fd) and not os.environ.get("NO_COLOR")
+
+
+def is_screen(fd: int) -> bool:
+    """Whether a stream is a terminal that can do more than show one line after the other."""
+    return os.isatty(fd) and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")

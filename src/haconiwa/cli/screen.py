@@ -22,11 +22,6 @@ _USUAL_SIZE = (24, 80)
 _END_KEYS = b"qQ"
 
 
-def is_screen(fd: int) -> bool:
-    """Whether a stream is a terminal that can be drawn on."""
-    return os.isatty(fd) and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
-
-
 class Screen:
     """The terminal on stdout, as a context: it shows a screen of ours, and at the end what was there before.
 

@@ -6,7 +6,8 @@ import json
 import select
 import time
 
-from haconiwa.cli.screen import Screen, is_screen
+from haconiwa.cli.output import is_screen
+from haconiwa.cli.screen import Screen
 from haconiwa.cli.stats_table import Painter, plain_lines
 from haconiwa.cli.targets import all_states, find
 from haconiwa.errors import ContainerError

@@ -75,6 +75,9 @@ class Node:
         for name, value in other._values.items():
             self._values[name] = _copied(value, self)
 
+    def __repr__(self) -> str:
+        return f"<{self._section or 'container'} of {self._load.file}>"
+
     def __enter__(self) -> Self:
         return self
 

@@ -4,7 +4,38 @@ from __future__ import annotations
 
 import os
 
-from haconiwa.kernel.files import close_range
+from haconiwa.kernel.files import CLOSE_RANGE, MAX_FD, close_range
+
+_inherited: dict[int, os.stat_result] = {}
+"""What the caller has left open to this process beside the standard streams, by number."""
+
+
+def guard_inherited() -> None:
+    """Let nothing that is open by now above 2 be passed on to programs, and remember what of it is the caller's."""
+    try:
+        numbers = [int(name) for name in os.listdir("/proc/self/fd")]
+    except OSError:
+        numbers = []  # nothing can be started without procfs
+    for fd in numbers:
+        try:
+            if fd > 2 and os.get_inheritable(fd):
+                _inherited[fd] = os.fstat(fd)
+        except OSError:
+            pass  # the folder that was listed
+    close_range(3, MAX_FD, CLOSE_RANGE.CLOEXEC)
+
+
+def close_inherited() -> None:
+    """Close what the caller has left open: a lock or pipe of its is not held for as long as a daemon lives.
+
+    What the haco file has opened stays, also with a number that it has got from closing one of the caller's.
+    """
+    for fd, status in _inherited.items():
+        try:
+            if os.path.samestat(os.fstat(fd), status):
+                os.close(fd)
+        except OSError:
+            pass  # the haco file has closed it
 
 
 def write_all(fd: int, data: bytes) -> None:

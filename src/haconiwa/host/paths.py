@@ -51,6 +51,19 @@ def _require_private(folder: str) -> None:
         raise HostError(what, why=why, hint=_SET_UP)
 
 
+def absolute(path: str) -> str:
+    """A path from the root on, of one that may begin in the working directory.
+
+    Raises:
+        HostError: It does, and that directory is gone.
+    """
+    try:
+        return os.path.abspath(path)
+    except FileNotFoundError:
+        why, hint = "the current directory does not exist any more", "cd into one that does"
+        raise HostError(f'cannot find "{path}"', why=why, hint=hint) from None
+
+
 def _folder(variable: str, system: str, xdg_variable: str, default: str) -> str:
     """The folder that a variable names, or root's, or an ordinary user's own.
 

@@ -8,6 +8,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from haconiwa.errors import HaconiwaError
+
 _PER_SECOND, _PER_HOUR = 20, 1000
 _HOUR_S = 3600.0
 
@@ -42,6 +44,32 @@ class Rate:
             return True
         self.passed_over += 1
         return False
+
+
+class Reports:
+    """Passes failures on, the same one of the same line no more often than is of use, and says how many were not.
+
+    Args:
+        report: Called with those that are passed on.
+        make_rate: Makes the bound of each.
+    """
+
+    def __init__(self, report: Callable[[HaconiwaError], None], make_rate: Callable[[], Rate] = Rate) -> None:
+        self._report = report
+        self._make_rate = make_rate
+        self._rates: dict[tuple[str, str], Rate] = {}
+
+    def add(self, error: HaconiwaError) -> None:
+        """Pass it on, or count it."""
+        kind = error.what, str(error.where)
+        if kind not in self._rates:
+            self._rates[kind] = self._make_rate()
+        rate = self._rates[kind]
+        if rate.take():
+            if rate.passed_over:
+                error.hint = "; ".join(filter(None, (error.hint, f"{rate.passed_over} more were not reported")))
+                rate.passed_over = 0
+            self._report(error)
 
 
 class _Window:

@@ -180,6 +180,9 @@ class ChangeDirectory(Step):
     def describe(self) -> str:
         return f'change to the directory "{self.path}"'
 
+    def hint(self, number: int) -> str:
+        return "the root file system must have it, and the program's user be allowed into it"
+
     def execute(self, site: Site) -> None:
         os.chdir(self.path)
         # A path through /proc/self/fd could lead back to the host: see getcwd(3), "(unreachable)".

@@ -11,7 +11,6 @@ import errno
 import os
 
 from haconiwa.errors import HookError
-from haconiwa.host.rate import Rate
 from haconiwa.kernel.seccomp_notify import Notification, notif_id_valid, notif_recv, notif_send
 from haconiwa.kernel.syscall_tables import ABIS
 from haconiwa.lifecycle.hooks import call_function, function_name
@@ -98,13 +97,12 @@ class Decider:
     Args:
         listener_fd: Tells of the calls.
         seccomp: Whose rules say which function decides.
-        report: Called with what went wrong; the call fails with EPERM then.
+        report: Called with what went wrong, as often as a program inside likes; the call fails with EPERM then.
     """
 
     def __init__(self, listener_fd: int, seccomp: SeccompSpec, report: Callable[[HaconiwaError], None]) -> None:
         self._listener_fd = listener_fd
         self._report = report
-        self._rate = Rate()
         self._rules = next(each.rules for each in seccomp.filters if _tells(each))
         self._names = {abi.audit: _by_number(abi) for abi in ABIS.values() if abi.name != "x32"}
         self._names[ABIS["x32"].audit] |= _by_number(ABIS["x32"])
@@ -118,14 +116,8 @@ class Decider:
         try:
             self._answer(notification.id, self._decision(notification))
         except HookError as error:
-            if self._rate.take():  # a program inside may bring it about as often as it likes
-                error.hint = "; ".join(filter(None, (error.hint, self._unreported())))
-                self._rate.passed_over = 0
-                self._report(error)
+            self._report(error)
             self._answer(notification.id, "EPERM")
-
-    def _unreported(self) -> str:
-        return f"{self._rate.passed_over} more were not reported" if self._rate.passed_over else ""
 
     def _decision(self, notification: Notification) -> object:
         name, abi = self._names[notification.audit][notification.number]

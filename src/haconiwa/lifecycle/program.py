@@ -166,11 +166,15 @@ def _exists(path: str) -> bool:
 
 def _cannot_execute(program: str, number: int, words: str = "") -> ContainerError:
     missing = number == errno.ENOENT and not words
-    is_line = missing and " " in program.strip()
+    hint = ""
+    if missing and " " in program.strip():
+        hint = "text is one program without arguments: a list has them"
+    elif number == errno.ENOEXEC:
+        hint = 'a script begins with "#!" and its interpreter; a program must be made for this machine'
     return ContainerError(
         f'cannot execute "{program}"',
         why="command not found in the container" if missing else words or _words(number),
-        hint="text is one program without arguments: a list has them" if is_line else "",
+        hint=hint,
         exit_status=EXIT_NOT_FOUND if missing else EXIT_NOT_EXECUTABLE,
         errno=number,
     )
@@ -286,7 +290,10 @@ def _close_all_but(channel_fd: int) -> None:
 
 
 class CallFunction(Step):
-    """Run a Python function as the container's program."""
+    """Run a Python function as the container's program.
+
+    The start lasts until it has ended: what it raises is told as what a step raises that fails.
+    """
 
     __slots__ = ("function",)
 
@@ -298,6 +305,5 @@ class CallFunction(Step):
         return "run a Python function"
 
     def execute(self, site: Site) -> None:
-        os.close(site.channel_fd)  # as an exec would
         call_function(lambda _: self.function(), None, f'"{function_name(self.function)}"')
         os._exit(0)

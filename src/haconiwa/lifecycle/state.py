@@ -297,13 +297,24 @@ def find_states(name_or_file: str) -> list[State]:
     states = list_states()
     found = [state for state in states if state.name == name_or_file]
     if not found:
-        path = os.path.realpath(name_or_file)
+        path = recorded_file(name_or_file)
         found = [state for state in states if state.haco_file == path]
     if not found and "/" not in name_or_file:
         read_state(name_or_file)
     if not found:
         raise ContainerError(f'cannot find a container "{name_or_file}"', hint="haconiwa ps lists those that exist")
     return found
+
+
+def recorded_file(word: str) -> str:
+    """What records call the haco file that a word of a command line means.
+
+    Without a working directory, since it was removed, a word that begins there means no file.
+    """
+    try:
+        return os.path.realpath(word)
+    except FileNotFoundError:
+        return word
 
 
 def clear_leftovers(state: State) -> None:

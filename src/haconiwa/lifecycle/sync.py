@@ -30,6 +30,7 @@ from haconiwa.errors import (
     InternalError,
     Where,
     describe_errno,
+    errno_hint,
     printable,
 )
 from haconiwa.isolation.step import Step
@@ -91,7 +92,7 @@ def step_error(step: Step, error: OSError, subject: str) -> ContainerError:
     return ContainerError(
         f"cannot {step.describe()}",
         why=own_words + describe_errno(number),
-        hint=step.hint(number),
+        hint=step.hint(number) or errno_hint(number),
         where=step.where,
         subject=subject,
         errno=number,

@@ -6,6 +6,7 @@ import os
 
 from haconiwa.errors import HaconiwaError
 from haconiwa.kernel.signals import SIGTERM, pidfd_send_signal, signal_number
+from haconiwa.lifecycle.hooks import hook_is_running
 from haconiwa.supervisor.messages import say
 
 TYPE_CHECKING = False
@@ -30,7 +31,31 @@ class HookTimer:
         self._stop()
 
 
-class Base:
+class _Live:
+    """What hooks receive and only read: setting a name there would change nothing of a container."""
+
+    if not TYPE_CHECKING:
+
+        def __setattr__(self, name, value):
+            if hook_is_running() and not name.startswith("_"):
+                raise AttributeError(self._refusal(name))
+            object.__setattr__(self, name, value)
+
+        def __getattr__(self, name):
+            raise AttributeError(self._refusal(name))
+
+    def _refusal(self, name: str) -> str:
+        known = [each for each in dir(self) if not each.startswith("_")]
+        dotted = f"{type(self).__name__.lower()}.{name}"
+        if name in known:
+            return f"{dotted}: hooks can read it, not set it"
+        from haconiwa.spec.values import suggestion
+
+        hint = suggestion(name, known)
+        return f'unknown name "{dotted}"{"; " + hint if hint else ""}'
+
+
+class Base(_Live):
     """A container as its hooks see it, alive: what it says is true when it is asked.
 
     Attributes:
@@ -61,6 +86,9 @@ class Base:
         self._stop: Callable[[], None] | None = None
         self._note_signal: Callable[[int], None] | None = None
         self._stop_asked = False
+
+    def __repr__(self) -> str:
+        return f"<Base of {self.name}, {self.status}>"
 
     def begin_run(self) -> None:
         """Be as before a start; the supervisor calls it."""
@@ -145,7 +173,7 @@ class Base:
         say(f"{self.name}: {text}")
 
 
-class Barn:
+class Barn(_Live):
     """A haco file at work, as the hooks `setup`, `system_failure` and `teardown` see it.
 
     Attributes:
@@ -160,3 +188,6 @@ class Barn:
         self.containers = containers
         self.exit_status: int | None = None
         self.system_exception: HaconiwaError | None = None
+
+    def __repr__(self) -> str:
+        return f"<Barn of {self.name}>"

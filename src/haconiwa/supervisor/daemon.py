@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from haconiwa.errors import EXIT_FAILURE, ContainerError
-from haconiwa.host.descriptors import write_all
+from haconiwa.host.descriptors import close_inherited, write_all
 from haconiwa.host.paths import supervisor_log_file
 from haconiwa.isolation.log_relay import LogRelay
 from haconiwa.isolation.log_steps import RelayOutput
@@ -124,7 +124,7 @@ def work_in_background(members: list[Member], message_fd: int, work: Callable[[R
 
 
 def _detach() -> bool:
-    """Continue in a process of a session of its own, without a terminal.
+    """Continue in a process of a session of its own, without a terminal and what the caller has open. See: daemon(7).
 
     Returns:
         True in the caller, False in the background.
@@ -133,6 +133,7 @@ def _detach() -> bool:
         return True
     os.setsid()
     os.chdir("/")
+    close_inherited()
     null_fd = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     for number in range(3):
         os.dup2(null_fd, number)

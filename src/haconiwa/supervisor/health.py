@@ -27,12 +27,20 @@ class Readiness:
     Args:
         spec: What it is.
         supervisor: Of the container that runs now.
+        report: Called when its function raises.
         decided: Called once: whether the container is ready, or was given up.
     """
 
-    def __init__(self, spec: ReadinessSpec, supervisor: Supervisor, decided: Callable[[bool], None]) -> None:
+    def __init__(
+        self,
+        spec: ReadinessSpec,
+        supervisor: Supervisor,
+        report: Callable[[HookError], None],
+        decided: Callable[[bool], None],
+    ) -> None:
         self._spec = spec
         self._supervisor = supervisor
+        self._report = report
         self._decided = decided
         self._probe: Probe | None = None if spec.probe.is_empty else make_probe(spec.probe, supervisor)
         self._give_up_at = time.monotonic() + spec.timeout_s
@@ -76,7 +84,7 @@ class Readiness:
                 function, self._supervisor.base, what, self._spec.where, more=(ok,), timeout_s=left_s
             )
         except HookError as error:
-            self._supervisor.report(error)
+            self._report(error)
             return False
         return ok if answer is None else bool(answer)
 
@@ -87,11 +95,13 @@ class Health:
     Args:
         spec: What it is.
         supervisor: Of the container that runs now.
+        report: Called when a function of its raises.
     """
 
-    def __init__(self, spec: HealthcheckSpec, supervisor: Supervisor) -> None:
+    def __init__(self, spec: HealthcheckSpec, supervisor: Supervisor, report: Callable[[HookError], None]) -> None:
         self._spec = spec
         self._supervisor = supervisor
+        self._report = report
         self._failures = 0
         self._healthy = supervisor.state.health != "unhealthy"
         self._counts_from = time.monotonic() + spec.start_period_s
@@ -117,7 +127,7 @@ class Health:
             what = f'{what} "{function_name(function)}"'
             return bool(call_function(function, self._supervisor.base, what, spec.where, timeout_s=spec.timeout_s))
         except HookError as error:
-            self._supervisor.report(error)
+            self._report(error)
             return False
 
     def _seen(self, ok: bool) -> None:

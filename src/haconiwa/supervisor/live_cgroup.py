@@ -14,7 +14,7 @@ from haconiwa.spec.values import Refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from haconiwa.spec.cgroup_values import Lines
 
@@ -59,6 +59,18 @@ class LiveCgroup:
             self._write(key, _checked(key, value))
         except (Refused, Impossible) as error:
             raise ValueError(f"{key}: {error}") from None
+
+    def __contains__(self, key: str) -> bool:
+        """Whether it can be read here, by the names of either version."""
+        return self._read(key) is not None
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of the files that can be read, of the version that the host has."""
+        found = {entry.name: entry for path in self.paths for entry in os.scandir(path)}
+        return iter(sorted(name for name, file in found.items() if file.is_file() and file.stat().st_mode & 0o400))
+
+    def __repr__(self) -> str:
+        return f"<LiveCgroup {' '.join(self.paths)}>"
 
     def _write(self, key: str, lines: Lines) -> None:
         path = self._holder(key)

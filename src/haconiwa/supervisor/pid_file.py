@@ -25,5 +25,5 @@ def write_pid_file(path: str, where: Where | None = None) -> None:
     try:
         write_beside(path, f"{os.getpid()}\n")
     except OSError as error:
-        why = describe_errno(error.errno or 0)
-        raise ContainerError(f'cannot write the pid file "{path}"', why=why, where=where) from error
+        why, hint = describe_errno(error.errno or 0), "container_pid_file can name another place; its folder must exist"
+        raise ContainerError(f'cannot write the pid file "{path}"', why=why, hint=hint, where=where) from error

@@ -18,6 +18,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from haconiwa.errors import HaconiwaError
+    from haconiwa.host.rate import Reports
     from haconiwa.supervisor.group_events import CgroupHook, OomEvents
     from haconiwa.supervisor.health import Health, Readiness
     from haconiwa.supervisor.supervisor import Supervisor
@@ -51,6 +53,7 @@ class Watch:
         self._not_ready_yet = len(self._readiness)
         self._signalled_by: dict[int, str] = {}
         self._oom: OomEvents | None = None
+        self._reports: Reports | None = None
 
     def run_until_end(self) -> int:
         """Watch until the container has ended.
@@ -60,7 +63,7 @@ class Watch:
         """
         settle(self._loop)
         self._loop.watch(self._container.pidfd, lambda _events: self._ended())
-        timers = [AsyncHook(timer, self._base, self._loop, self._supervisor.report) for timer in self._spec.timers]
+        timers = [AsyncHook(timer, self._base, self._loop, self.report) for timer in self._spec.timers]
         self._let_functions_decide()
         self._base._on_stop(lambda: self._supervisor.stop("a hook"))
         watched = self._container.site.watched
@@ -90,7 +93,7 @@ class Watch:
             return
         from haconiwa.lifecycle.notify import Decider
 
-        decider = Decider(fd, self._spec.seccomp, self._supervisor.report)
+        decider = Decider(fd, self._spec.seccomp, self.report)
         self._loop.watch(fd, lambda events: decider.decide() if events & READABLE else self._loop.unwatch(fd))
 
     def _begin_events(self) -> list[CgroupHook | OomEvents]:
@@ -116,9 +119,11 @@ class Watch:
             return []
         from haconiwa.supervisor.health import Health, Readiness
 
-        looks: list[Readiness | Health] = [Readiness(r, self._supervisor, self._decided) for r in self._readiness]
+        looks: list[Readiness | Health] = [
+            Readiness(r, self._supervisor, self.report, self._decided) for r in self._readiness
+        ]
         if self._spec.healthcheck:
-            looks.append(Health(self._spec.healthcheck, self._supervisor))
+            looks.append(Health(self._spec.healthcheck, self._supervisor, self.report))
         return looks
 
     def _decided(self, ready: bool) -> None:
@@ -139,6 +144,14 @@ class Watch:
         number = self._container.exit_signal
         self._supervisor.tell("exited", **describe_end(self._container, self, self._signalled_by.get(number)))
 
+    def report(self, error: HaconiwaError) -> None:
+        """Report a failure of a hook that may be called without end: of each no more than anybody reads."""
+        if self._reports is None:
+            from haconiwa.host.rate import Reports
+
+            self._reports = Reports(self._supervisor.report)
+        self._reports.add(error)
+
     @property
     def ran_s(self) -> float:
         """For how long the container has run."""
@@ -157,7 +170,7 @@ class Watch:
             try:
                 call_function(handler.function, self._base, what, handler.where, timeout_s=handler.timeout_s)
             except HookError as error:
-                self._supervisor.report(error)
+                self.report(error)
 
     def begin_stop(
         self, by: str, timeout_s: float | None = None, *, patient: bool = True, insists: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -185,24 +186,39 @@ def test_a_shell_that_is_missing_is_named(make: Make) -> None:
 @pytest.mark.setting("provision.run_python")
 def test_a_function_runs_inside(make: Make) -> None:
     def inside() -> None:
-        with open("/made-by-function", "w", encoding="ascii") as file:
+        with open("/made-by-function", "w", encoding="utf-8") as file:
             file.write(str(os.getpid()))
         print("hello from", os.uname().nodename)
 
     spec = make(ProvisionStep(name="python-1", kind="python", code=inside))
     report = created(spec)
     assert report.lines == [("provision.python-1", "hello from web")]
-    assert (root_of(spec) / "made-by-function").read_text(encoding="ascii") == "1"
+    assert (root_of(spec) / "made-by-function").read_text(encoding="utf-8") == "1"
 
 
 def test_a_function_that_raises_fails(make: Make) -> None:
     def inside() -> None:
         raise ValueError("boom")
 
-    spec = make(ProvisionStep(name="python-1", kind="python", code=inside))
-    with pytest.raises(HaconiwaError, match=r"web: .*(python-1|inside|boom)"):
-        created(spec)
+    spec = make(ProvisionStep(name="python-1", kind="python", code=inside, where=Where("web.haco", 7)))
+    report = Recorder()
+    with pytest.raises(BuildError) as caught:
+        create(spec, report)
+    assert caught.value.lines() == [
+        'error: web: the provisioning step "python-1" failed: ValueError: boom',
+        "  at: web.haco:7",
+        "  hint: run it again with haconiwa provision --run-only python-1 web.haco",
+    ]
+    line = inside.__code__.co_firstlineno + 1
+    assert report.lines == [("provision.python-1", f"  in: inside ({__file__}:{line})")]
     assert state_of(spec) is State.BOOTSTRAPPED
+
+
+@pytest.mark.parametrize("status", [0, 3])
+def test_a_function_that_exits_has_failed(make: Make, status: int) -> None:
+    spec = make(ProvisionStep(name="python-1", kind="python", code=lambda: sys.exit(status)))
+    with pytest.raises(BuildError, match=rf'web: the provisioning step "python-1" failed: SystemExit: {status}$'):
+        created(spec)
 
 
 def test_only_some_steps_in_the_order_of_the_file(make: Make) -> None:

@@ -6,6 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from haconiwa import __version__
@@ -86,3 +87,33 @@ def test_both_commands_run_from_a_checkout(command: str, tmp_path: Path) -> None
     link.symlink_to(Path(TREE) / "bin" / command)
     done = subprocess.run([link, "--version"], capture_output=True, check=True, text=True, cwd="/")
     assert done.stdout == f"{command} {__version__}\n"
+
+
+@pytest.fixture
+def from_checkout() -> Program:
+    return Program(f"{TREE}/bin/hacopy", {"PAGER": "cat"})
+
+
+def test_help_at_the_prompt_of_a_checkout(from_checkout: Program) -> None:
+    prompt = from_checkout.on_terminal(rows=200)
+    prompt.expect_exact(">>> ")
+    prompt.sendline("help(unshare)")
+    prompt.expect_exact("Help on function unshare in module haconiwa.kernel.namespaces")
+    prompt.expect_exact("See: unshare(2)")
+    prompt.expect_exact(">>> ")
+    prompt.sendline("quit()")
+    prompt.expect(pexpect.EOF)
+    prompt.close()
+    assert prompt.exitstatus == 0
+
+
+def test_a_script_of_a_checkout_has_help_exit_and_installed_packages(from_checkout: Program) -> None:
+    script = (
+        "import gc, site\n"
+        "help(unshare)\n"
+        "print(gc.isenabled(), {path for path in site.getsitepackages() if os.path.isdir(path)} <= set(sys.path))\n"
+        "exit(5)\n"
+    )
+    out = from_checkout("-", stdin=script, expect=5).stdout
+    assert out.startswith("Help on function unshare in module haconiwa.kernel.namespaces")
+    assert out.endswith("True True\n")

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.requires("root", "busybox")
 
 
 @pytest.mark.parametrize("options", ["", "-D"], ids=["foreground", "daemon"])
-@pytest.mark.parametrize("files", [10, 12, 16, 20, 24])
+@pytest.mark.parametrize("files", [10, 12, 15, 16, 19, 20, 22, 24])
 def test_too_few_descriptors(box: Box, files: int, options: str) -> None:
     command = f'ulimit -n {files}; exec "$0" start {options} "$1" -- true'
     done = subprocess.run(
@@ -27,6 +27,7 @@ def test_too_few_descriptors(box: Box, files: int, options: str) -> None:
     assert done.returncode == 0 or "error: " in done.stderr
     assert "a bug of haconiwa" not in done.stderr
     assert ("Too many open files (EMFILE)\n" in done.stderr) == (done.returncode != 0)
+    assert ("ulimit -n" in done.stderr) == (done.returncode != 0), done.stderr
     wait_until(lambda: not box.run_dir.exists(), "the supervisor in the background has cleared up")
     box.nothing_left()
     assert box.sh("echo again") == "again\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,6 +59,37 @@ def test_exit_status_is_the_scripts(hacopy: Program, code: str, status: int, err
     done = hacopy("-", stdin=code, expect=status)
     assert error in done.stderr
     assert bool(error) == bool(done.stderr)
+
+
+@pytest.mark.parametrize("args", ["-h", "--version", "-"])
+def test_output_that_cannot_be_written_is_said(hacopy: Program, args: str) -> None:
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [hacopy.path, args], check=False, stdout=full, stderr=subprocess.PIPE, text=True, input="print('x')"
+        )
+    assert done.stderr == "error: cannot write the output: No space left on device (ENOSPC)\n"
+    assert done.returncode == 125
+
+
+def test_nobody_has_to_read_to_the_end(hacopy: Program) -> None:
+    read_fd, write_fd = os.pipe()
+    os.close(read_fd)
+    done = subprocess.run(
+        [hacopy.path, "-"], check=False, stdout=write_fd, stderr=subprocess.PIPE, text=True,
+        input="print('x')\nsys.exit(3)",
+    )  # fmt: skip
+    os.close(write_fd)
+    assert (done.returncode, done.stderr) == (3, "")
+
+
+def test_a_folder_that_is_gone(hacopy: Program, tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text("print('ran')", encoding="utf-8")
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    line = f"rmdir {gone}; {hacopy.path} script.py; {hacopy.path} {tmp_path}/script.py"
+    done = subprocess.run(["/bin/sh", "-c", line], cwd=gone, check=True, capture_output=True, text=True)
+    assert done.stdout == "ran\n"
+    assert done.stderr == 'error: cannot read "script.py": No such file or directory (ENOENT)\n'
 
 
 def test_without_a_terminal_stdin_is_a_script(hacopy: Program) -> None:

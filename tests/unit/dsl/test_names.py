@@ -191,3 +191,8 @@ def test_a_builder_of_a_failed_load_is_frozen_too(load: Load) -> None:
     assert str(caught.value) == "test.haco:3: ZeroDivisionError: division by zero"
     with pytest.raises(ConfigError, match="uid: cannot be set any more"):
         sys.modules["__haco__"].c.uid = 1
+
+
+def test_what_a_builder_shows_when_it_is_printed(load: Load, capfd: pytest.CaptureFixture[str]) -> None:
+    load("from haconiwa import define\nc = define()\nprint(c, c.rootfs)\n")
+    assert capfd.readouterr().out == "<container of test.haco> <rootfs of test.haco>\n"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from haconiwa.host.rate import Rate
+from haconiwa.errors import HaconiwaError, Where
+from haconiwa.host.rate import Rate, Reports
 
 
 class Clock:
@@ -56,3 +57,27 @@ def test_who_has_told_begins_to_count_again() -> None:
     rate.passed_over = 0
     assert not rate.take()
     assert rate.passed_over == 1
+
+
+def test_each_failure_is_reported_so_often_and_what_was_not_is_counted() -> None:
+    clock, reported = Clock(), list[HaconiwaError]()
+    reports = Reports(reported.append, lambda: Rate(per_second=2, per_hour=100, clock=clock))
+    for _ in range(5):
+        reports.add(HaconiwaError("one", hint="mend it"))
+        reports.add(HaconiwaError("other"))
+        reports.add(HaconiwaError("other", where=Where("web.haco", 7)))
+    clock.now += 1
+    for name in ("one", "one", "other"):
+        reports.add(HaconiwaError(name))
+    assert [(error.what, error.hint) for error in reported[:2]] == [("one", "mend it"), ("other", "")]
+    assert [(error.what, error.hint) for error in reported[6:]] == [
+        ("one", "3 more were not reported"),
+        ("one", ""),
+        ("other", "3 more were not reported"),
+    ]
+    clock.now += 1
+    for _ in range(4):
+        reports.add(HaconiwaError("one", hint="mend it"))
+    clock.now += 1
+    reports.add(HaconiwaError("one", hint="mend it"))
+    assert reported[-1].hint == "mend it; 2 more were not reported"

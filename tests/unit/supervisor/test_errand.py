@@ -12,6 +12,7 @@ from typing import NoReturn
 import pytest
 
 from haconiwa.host.loop import Loop
+from haconiwa.supervisor import errand
 from haconiwa.supervisor.errand import Errand
 
 
@@ -58,6 +59,30 @@ def test_an_answer() -> None:
 def test_one_that_takes_too_long_is_ended(work: Callable[[], bytes]) -> None:
     before = fds()
     assert run(work, timeout_s=0.2) is None
+    assert fds() == before
+
+
+@pytest.mark.parametrize("abandoned", [False, True])
+def test_one_that_does_not_heed_term_is_killed(monkeypatch: pytest.MonkeyPatch, abandoned: bool) -> None:
+    monkeypatch.setattr(errand, "_END_WITHIN_S", 0.01)
+    before, loop, answers = fds(), Loop(), list[bytes | None]()
+    heard_fd, tell_fd = os.pipe()
+
+    def work() -> NoReturn:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.write(tell_fd, b"deaf")
+        hang()
+
+    deaf = Errand(loop, work, answers.append, 60.0)
+    assert os.read(heard_fd, 4) == b"deaf"
+    if abandoned:
+        deaf.abandon()
+    else:
+        deaf.cancel()
+        loop.run_until(lambda: bool(answers))
+    assert answers == ([] if abandoned else [None])
+    for fd in (heard_fd, tell_fd):
+        os.close(fd)
     assert fds() == before
 
 

@@ -121,3 +121,13 @@ def test_wrong_values(tmp_path: Path, key: str, value: str) -> None:
 def test_writing_what_no_group_has(tmp_path: Path) -> None:
     with pytest.raises(ContainerError, match="cannot write"):
         live(tmp_path, V1)["memory.min"] = "1M"
+
+
+def test_it_has_what_can_be_read(tmp_path: Path) -> None:
+    group = live(tmp_path, V2)
+    (tmp_path / "all/memory.reclaim").touch(0o200)
+    (tmp_path / "all/below").mkdir()
+    assert list(group) == sorted(V2["all"])
+    assert [name in group for name in ("memory.max", "memory.limit_in_bytes", "hugetlb.2MB.max")] == [True, True, False]
+    assert repr(group) == f"<LiveCgroup {tmp_path}/all>"
+    assert list(LiveCgroup(())) == []
