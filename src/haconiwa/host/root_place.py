@@ -52,10 +52,10 @@ def root_fault(path: str, trusted_uids: tuple[int, ...] = ()) -> tuple[str, str]
     for folder, status, name, leads_on in _walk(path):
         if fault := fault_of(folder, status, trusted_uids):
             return fault
-        if status.st_mode & stat.S_ISVTX:
-            for entry in [name] if leads_on else _beside(name):
-                if fault := strange_owner(os.path.join(folder, entry), trusted_uids):
-                    return fault, "remove it"
+        entries = (name,) if leads_on else _beside(name)
+        for entry in entries if status.st_mode & stat.S_ISVTX else ():
+            if why := strange_owner(os.path.join(folder, entry), trusted_uids):
+                return why, "remove it"
     return None
 
 

@@ -73,10 +73,20 @@ class OomEvents:
 
 
 class CgroupHook:
-    """One of them, for one run of a container. Events that come while a function runs make for one more call."""
+    """One of them, for one run of a container. Events that come while a function runs make for one more call.
 
-    def __init__(self, spec: CgroupHookSpec, source: Source, supervisor: Supervisor) -> None:
+    Args:
+        spec: The function and what it wants to hear of.
+        source: Where the kernel tells.
+        supervisor: Of the container.
+        report: Called with each failure of the function.
+    """
+
+    def __init__(
+        self, spec: CgroupHookSpec, source: Source, supervisor: Supervisor, report: Callable[[HookError], None]
+    ) -> None:
         self._spec = spec
+        self._report = report
         self._source = source
         self._supervisor = supervisor
         self._rate = Rate()
@@ -109,16 +119,14 @@ class CgroupHook:
         if not count:
             return
         self._untold += count
-        told_of = self._rate.take()  # a container can make as many events as it likes
-        if told_of:
+        if self._rate.take():  # a container can make as many events as it likes
             self._tell()
         spec = self._spec
         what = f'the {spec.type} hook "{function_name(spec.function)}"'
         try:
             call_function(spec.function, self._supervisor.base, what, spec.where, timeout_s=spec.timeout_s)
         except HookError as error:
-            if told_of:
-                self._supervisor.report(error)
+            self._report(error)
 
     def _tell(self) -> None:
         count, self._untold = self._untold, 0

@@ -104,7 +104,9 @@ class Watch:
         from haconiwa.supervisor.group_events import CgroupHook, OomEvents
 
         pairs = zip(self._spec.cgroup_hooks, self._container.site.group_events, strict=True)
-        looks: list[CgroupHook | OomEvents] = [CgroupHook(hook, source, self._supervisor) for hook, source in pairs]
+        looks: list[CgroupHook | OomEvents] = [
+            CgroupHook(hook, source, self._supervisor, self.report) for hook, source in pairs
+        ]
         if group and all(hook.type != "oom" for hook in self._spec.cgroup_hooks):
             try:
                 self._oom = OomEvents(group, self._loop, self._supervisor.tell)

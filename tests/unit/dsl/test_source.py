@@ -15,7 +15,7 @@ from haconiwa.errors import ConfigError
 
 Write = Callable[[str], Path]
 
-OTHER_UID = 65533
+OTHER_UID = OTHER_GID = 65533
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to other users")
 
 
@@ -117,12 +117,22 @@ def test_byte_order_mark_line_ends_and_other_scripts(tmp_path: Path, beginning: 
     assert load_file(str(path)).containers[0].name == "web"
 
 
+@as_root
 @pytest.mark.parametrize("mode", [0o666, 0o620, 0o602, 0o777])
 def test_a_file_others_can_write(tmp_path: Path, mode: int) -> None:
     path = tmp_path / "a.haco"
     path.write_bytes(b"x = 1\n")
+    os.chown(path, -1, OTHER_GID)
     path.chmod(mode)
     assert refusal(path) == f'others can write to "{path}" (mode {mode:04o}); chmod go-w it'
+
+
+@as_root
+def test_a_file_of_roots_own_group_is_nobody_elses(tmp_path: Path) -> None:
+    path = tmp_path / "a.haco"
+    path.write_bytes(b"x = 1\n")
+    path.chmod(0o664)
+    assert read_source(str(path)).data == b"x = 1\n"
 
 
 def test_a_folder_others_can_write(tmp_path: Path) -> None:
