@@ -395,3 +395,16 @@ class TestUserNamespace:
         assert user_box.sh("test -d /sys/kernel && echo there; mkdir /sys/x 2>/dev/null || echo refused").split() == [
             "there", "refused",
         ]  # fmt: skip
+
+
+def test_who_may_rule_the_hosts_network_is_told(box: Box) -> None:
+    box.write(namespaces=(*NAMESPACES, "net"))
+    box.daemon()
+    assert box.attach("true", options=("-A", "net_admin")).stderr == ""
+    box.stop()
+    box.write()
+    box.daemon()
+    assert box.attach("true", options=("-A", "net_admin")).stderr == (
+        f"warning: {box.name}: it shares the host's network, and with net_admin the command rules that\n"
+    )
+    box.stop()

@@ -58,7 +58,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("-e", "--env", metavar="NAME=VALUE", action="append", help="set a variable; may be repeated")
 
 
-def run(arguments: SimpleNamespace, _output: Output) -> int:
+def run(arguments: SimpleNamespace, output: Output) -> int:
     """Attach, and wait for the command's end."""
     terminal = os.isatty(0) and os.isatty(1)
     request = AttachRequest(
@@ -73,8 +73,15 @@ def run(arguments: SimpleNamespace, _output: Output) -> int:
         term=os.environ.get("TERM") if terminal else None,
     )
     state = choose(find(arguments.container), arguments.container, arguments.name)
+    if {"net_admin", "all"} & request.allow and not _has_own_network(state):
+        output.say(f"warning: {state.name}: it shares the host's network, and with net_admin the command rules that")
     spec, steps = plan_attach(state, request)
     return _run(Container(spec, steps, Site(spec), 2 if arguments.debug else -1), terminal)
+
+
+def _has_own_network(state: State) -> bool:
+    joined = [namespace["type"] for namespace in state.config.get("joined_namespaces", ())]
+    return "net" in (*state.config.get("namespaces", ()), *joined)
 
 
 def choose(states: list[State], word: str, name: str | None) -> State:
