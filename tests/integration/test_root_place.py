@@ -1,4 +1,4 @@
-"""The place where a root file system lies: nobody else leads root elsewhere, and nobody starts what is being changed."""
+"""The place where a root lies: nobody else leads root elsewhere, and nobody starts what is being changed."""
 
 from __future__ import annotations
 

@@ -93,11 +93,12 @@ def test_what_new_writes_can_be_started(haconiwa: Program, run_dirs: RunDirs) ->
 
 
 @pytest.mark.requires("root", "setpriv")
-@pytest.mark.parametrize("command", ["diff", "commit"])
+@pytest.mark.parametrize("command", ["create", "diff", "commit"])
 def test_ordinary_user_is_told(haconiwa: Program, run_dirs: RunDirs, haco_file: HacoFile, command: str) -> None:
     done = as_nobody(haconiwa, run_dirs, haco_file, command)
     assert done.returncode == 125
-    assert done.stderr == (f"error: cannot {command} as user 65534: it needs root\n  hint: sudo haconiwa {command} …\n")
+    assert f": cannot {command} as user 65534: it needs root, or a user namespace\n" in done.stderr
+    assert f"  hint: sudo haconiwa {command} …, or add config.namespace.unshare(" in done.stderr
 
 
 @pytest.mark.requires("root", "setpriv")
