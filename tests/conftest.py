@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import textwrap
@@ -28,7 +29,12 @@ hypothesis.settings.load_profile("haconiwa")
 
 
 def pytest_sessionstart() -> None:
-    """Refuse to test another tree than this one, as with the environment of another checkout."""
+    """Refuse to test another tree than this one, as with the environment of another checkout.
+
+    What the tests start hears a hang-up, also where somebody has had it ignored by nohup(1).
+    """
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda _number, _frame: None)  # of which an exec makes the default
     if found := foreign_package(sys.executable):
         raise pytest.UsageError(
             f'"{sys.executable}" runs "{found}", not "{TREE}": use .venv/bin/python, or scripts/test'
