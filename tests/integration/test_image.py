@@ -123,7 +123,26 @@ def test_a_changed_source_makes_it_stale(copy: Copy) -> None:
     with (copy.source / "haconiwa/host/paths.py").open("a") as file:
         file.write("\n")
     assert not copy.uses_image("host/paths")
+    assert not copy.uses_image("host/paths")  # it loads by itself what the next one uses
     assert copy.uses_image("host/paths")
+
+
+def test_what_only_an_older_version_needed_is_not_loaded_for_ever(copy: Copy) -> None:
+    source = copy.source / "haconiwa/cli/start.py"
+    text = source.read_text()
+    copy.haco_file.write_text("import sys; print('haconiwa.cli.version' in sys.modules)\n" + copy.haco_file.read_text())
+
+    def after_starts() -> str:
+        argv = copy.argv("-B", "start", str(copy.haco_file))
+        for _ in range(3):
+            copy.uses_image()
+        ran = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=60)
+        return (ran.stdout + ran.stderr).splitlines()[0]
+
+    source.write_text(f"{text}import haconiwa.cli.version\n")
+    assert after_starts() == "True"
+    source.write_text(text)
+    assert after_starts() == "False"
 
 
 def test_a_source_only_some_commands_need_may_change(copy: Copy) -> None:

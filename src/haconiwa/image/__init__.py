@@ -3,7 +3,7 @@
 A start loads about a hundred small modules, a few of them the interpreter's own. To find, open and check each of them
 takes longer than to run them, so all are kept together, as compiled code. The file lies beside Python's own ``.pyc``
 files and is trusted as they are. Like a ``.pyc`` a module in it is checked against the size and time of its source when
-it is loaded: a changed one is passed over, and the next start writes the file anew.
+it is loaded: a changed one is passed over, and the start removes the file, for the next one to write it anew.
 
 A supervisor may run for months and load a module then. What has changed since it began, as by an upgrade, is none of
 its concern: it goes on with the file that it holds open.
@@ -108,7 +108,7 @@ class Finder:
         table: What `haconiwa.image.writing` has written there.
 
     Attributes:
-        is_stale: A source has changed: the file is to be written anew.
+        is_stale: A source has changed: the file is to be made anew.
         deferred: Module and name of each deferred function while nobody knows yet which of them a start calls; else
             empty.
     """
@@ -285,12 +285,19 @@ def is_held() -> bool:
 def keep_image() -> None:
     """Write the image, unless what every start needs came from one, or none may be written.
 
-    The second start writes it once more, now that it is known which functions a start calls.
+    The second start writes it once more, now that it is known which functions a start calls. One that is stale is
+    removed: the next start loads what it needs by itself, and nothing that only an older version needed stays.
     """
-    finder = sys.meta_path[0]
-    is_whole = isinstance(finder, Finder) and not (finder.is_stale or finder.deferred)
-    if sys.dont_write_bytecode or is_whole:
+    found = sys.meta_path[0]
+    finder = found if isinstance(found, Finder) else None
+    if sys.dont_write_bytecode or (finder and not (finder.is_stale or finder.deferred)):
+        return
+    if finder and finder.is_stale:
+        try:
+            os.unlink(PATH)
+        except OSError:
+            pass  # it is gone, or not ours
         return
     from haconiwa.image.writing import write_image
 
-    write_image(finder if isinstance(finder, Finder) and not finder.is_stale else None)
+    write_image(finder)

@@ -12,7 +12,6 @@ import time
 
 from haconiwa.errors import ContainerError, HostError, describe_errno
 from haconiwa.host.descriptors import is_at, write_beside
-from haconiwa.host.layers import layer_folder
 from haconiwa.host.paths import run_dir
 from haconiwa.isolation.groups import is_populated, kill_groups, remove_groups
 from haconiwa.kernel.locks import path_is_locked, try_lock
@@ -336,7 +335,11 @@ def clear_leftovers(state: State) -> None:
 def thrown_layer(state: State) -> str:
     """The folder of the layer that does not outlive the container; empty for none."""
     rootfs = state.config.get("rootfs") or {}
-    return layer_folder(rootfs["path"], state.name, ephemeral=True) if rootfs.get("ephemeral") else ""
+    if not rootfs.get("ephemeral"):
+        return ""
+    from haconiwa.host.layers import layer_folder
+
+    return layer_folder(rootfs["path"], state.name, ephemeral=True)
 
 
 def _remove_layer(name: str, folder: str) -> None:
