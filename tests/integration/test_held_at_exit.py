@@ -145,6 +145,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_who_attaches_is_not_held_with_the_command(host: Box) -> None:
     """What the container's own program does to a command is told, and nobody waits for it without end."""
     host.haconiwa("start", "-D", host.file, "--", "/usr/bin/python3", "-I", "-c", HOLDS_ATTACHED)
@@ -169,6 +170,7 @@ config.add_async_hook(ask, msec=50, interval_msec=50, timeout_sec=1)
 """
 
 
+@pytest.mark.slow
 def test_a_hook_whose_time_is_over_leaves_nothing_of_such_a_command(host: Box) -> None:
     host.write(root=None, independent=("procfs",), rest=ASKS)
     host.haconiwa("start", "-D", host.file, "--", "/usr/bin/python3", "-I", "-c", HOLDS_ATTACHED)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+from pathlib import Path
 
 import pexpect
 import pytest
 
-from tests.integration.box import Box, finish, insist
+from haconiwa.lifecycle.stop import heeds
+from tests.integration.box import Box, finish, insist, wait_until
 
 pytestmark = pytest.mark.requires("root", "busybox")
 
@@ -126,4 +128,21 @@ def test_attach_kills_what_does_not_heed_one(box: Box) -> None:
         assert process.stdout.readline() == "ready\n"
         insist(process)
         finish(process, expect=137)
+    box.stop()
+
+
+def test_attach_is_interrupted_while_its_command_cannot_begin(box: Box) -> None:
+    """As in a frozen group, where the child waits without end."""
+    box.daemon()
+    frozen = next((path for path in map(Path, box.state()["cgroups"]) if (path / "cgroup.freeze").exists()), None)
+    if frozen is None:
+        pytest.skip("no group of the second version")
+    (frozen / "cgroup.freeze").write_text("1")
+    try:
+        with box.haconiwa.start("attach", box.name, "--", "true") as process:
+            wait_until(lambda: heeds(process.pid, signal.SIGWINCH), "it listens")
+            process.send_signal(signal.SIGTERM)
+            finish(process, expect=128 + signal.SIGTERM)
+    finally:
+        (frozen / "cgroup.freeze").write_text("0")
     box.stop()

@@ -11,7 +11,7 @@ from haconiwa.host.loop import Loop
 from haconiwa.isolation.step import Site
 from haconiwa.kernel import signals as signal
 from haconiwa.lifecycle.attach import AttachRequest, plan_attach
-from haconiwa.lifecycle.container import Container
+from haconiwa.lifecycle.container import SIGNAL_BASE, Container, StartInterrupted
 from haconiwa.lifecycle.identity import signal_process
 from haconiwa.lifecycle.relay import Relay
 from haconiwa.lifecycle.to_end import run_to_end
@@ -104,23 +104,32 @@ def _run(container: Container, terminal: bool) -> int:
     if terminal:
         container.site.terminal_socket = theirs
 
+    attached = Attached(container)
+
     def wait() -> None:
         theirs.close()
-        Attached(container).wait(receive(ours)[2] if terminal else -1)
+        attached.wait(receive(ours)[2] if terminal else -1)
 
-    return run_to_end(container, wait)
+    signals = attached.signals
+    try:
+        return run_to_end(container, wait, wake_fd=signals.fd, is_interrupted=signals.ask_to_stop)
+    except StartInterrupted:
+        return SIGNAL_BASE + next(number for number in signals.take() if number in signals.stops)
 
 
 class Attached:
     """A command in the container, and its caller's signals: the first one to end is passed on, the second one kills.
 
     Args:
-        container: It runs.
+        container: Not started yet.
+
+    Attributes:
+        signals: Those that are heard of from now on.
     """
 
     def __init__(self, container: Container) -> None:
         self._container = container
-        self._signals = Signals((*STOP_SIGNALS, signal.SIGWINCH))
+        self.signals = Signals((*STOP_SIGNALS, signal.SIGWINCH))
         self._relay: Relay | None = None
         self._told = False
 
@@ -133,18 +142,19 @@ class Attached:
         loop = Loop()
         ended: list[bool] = []
         loop.watch(self._container.pidfd, lambda _events: ended.append(True))
-        loop.watch(self._signals.fd, lambda _events: self._take_signals())
+        loop.watch(self.signals.fd, lambda _events: self._take_signals())
         if master_fd >= 0:
             self._relay = Relay(loop, master_fd, self._kill, self._kill)
         try:
+            self._take_signals()  # those of the start
             loop.run_until(lambda: bool(ended))
         finally:
             if self._relay:
                 self._relay.close()
-            self._signals.close()
+            self.signals.close()
 
     def _take_signals(self) -> None:
-        for number in self._signals.take():
+        for number in self.signals.take():
             if number == signal.SIGWINCH:
                 if self._relay:
                     self._relay.resize()

@@ -33,9 +33,9 @@ def marker_path(root: str) -> str:
 
 def read_json(path: str) -> Any:
     """The content of a marker; None when there is none, or none that can be used."""
-    if strange_owner(path):
-        return None
     try:
+        if strange_owner(path):
+            return None
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(fd, "rb") as file:
             return json.loads(file.read(LARGEST))

@@ -14,12 +14,20 @@ if TYPE_CHECKING:
 _KILLED_WITHIN_S = 5.0
 
 
-def run_to_end(container: Container, beside: Callable[[], None] = lambda: None) -> int:
+def run_to_end(
+    container: Container,
+    beside: Callable[[], None] = lambda: None,
+    *,
+    wake_fd: int = -1,
+    is_interrupted: Callable[[], bool] | None = None,
+) -> int:
     """Start a container, wait for its end, and clean up.
 
     Args:
         container: Not started yet.
         beside: Called once its program runs.
+        wake_fd: As for `Container.start`.
+        is_interrupted: As for `Container.start`.
 
     Returns:
         The exit status, 128+n when signal n ended it.
@@ -30,7 +38,7 @@ def run_to_end(container: Container, beside: Callable[[], None] = lambda: None) 
         BaseException: Whatever passes through, KeyboardInterrupt above all, kills everything inside first.
     """
     try:
-        container.start()
+        container.start(wake_fd=wake_fd, is_interrupted=is_interrupted)
         beside()
         return container.reap()
     except BaseException:

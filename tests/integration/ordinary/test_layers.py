@@ -102,7 +102,7 @@ def test_an_ephemeral_one_is_taken_over_by_another_supervisor(user: User, root: 
     wait_until(lambda: listed(user)["garden"]["status"] == "orphaned", "its supervisor is gone")
     user.haconiwa("start", "--adopt", "garden.haco")
     assert (layers(root) / "thrown/garden/upper/tmp/x").exists()
-    user.haconiwa("stop", "garden")
+    user.haconiwa("stop", "-T", "0", "garden")
     wait_until(lambda: list((layers(root) / "thrown").iterdir()) == [], "the layer is gone")
 
 
@@ -111,7 +111,7 @@ def test_an_ephemeral_one_without_a_supervisor_leaves_nothing_either(user: User,
     user.haconiwa("start", "-D", "--ephemeral", "garden.haco")
     os.kill(listed(user)["garden"]["supervisor_pid"], signal.SIGKILL)
     wait_until(lambda: listed(user)["garden"]["status"] == "orphaned", "its supervisor is gone")
-    user.haconiwa("stop", "garden")
+    user.haconiwa("stop", "-T", "0", "garden")
     assert list((layers(root) / "thrown").iterdir()) == []
 
 
@@ -140,7 +140,7 @@ def test_commit_is_refused_while_it_runs(user: User, root: Path) -> None:
     daemon(user)
     error = user.haconiwa("commit", "garden.haco", expect=125).stderr
     assert f'cannot commit to "{root}": the container "garden" runs in it' in error
-    user.haconiwa("stop", "garden")
+    user.haconiwa("stop", "-T", "0", "garden")
 
 
 def test_without_a_root_the_line_is_told(user: User, root: Path) -> None:
