@@ -364,7 +364,7 @@ def test_one_that_cannot_be_cleared_up_ends_alone(box: Box) -> None:
     first = f"{box.name}-0"
     folder = str(box.run_dir.parent / first)
     with box.haconiwa.start("start", "-T", file) as process:
-        wait_until(lambda: order(box.haconiwa, box, "started") == [0, 1], "both run")
+        wait_until(lambda: len(order(box.haconiwa, box, "started")) == 2, "both run")
         supervisor = Watched(json.loads(box.haconiwa("inspect", first).stdout)[0]["supervisor_pid"])
         mount(folder, folder, None, MS.BIND, None)
         try:

@@ -56,6 +56,13 @@ LATER = ("checkpoint", "restore")
 
 def main() -> NoReturn:
     """Entry point of the command."""
+    try:
+        _main()
+    except KeyboardInterrupt:  # before the command itself has begun
+        os._exit(130)
+
+
+def _main() -> NoReturn:
     isolate("haconiwa", "haconiwa.cli.main")
     _guard_descriptors()
     use_site_when_needed()

@@ -17,6 +17,7 @@ CALLER, BARN, SUPERVISOR = "caller", "barn", "supervisor"
 _WAIT_FOR_STRACE = """\
 import signal, sys
 _forks = []
+_told = os.dup({fd})  # what the file opens itself a daemon keeps
 def _forked():
     frame = sys._getframe()
     while frame := frame.f_back:
@@ -24,7 +25,7 @@ def _forked():
             return  # the process that writes the logs
     _forks.append(None)
     if len(_forks) == {generation}:
-        os.write({fd}, b"%d\\n" % os.getpid())
+        os.write(_told, b"%d\\n" % os.getpid())
         os.kill(os.getpid(), signal.SIGSTOP)
 os.register_at_fork(after_in_child=_forked)
 """
