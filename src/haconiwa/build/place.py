@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from haconiwa.errors import BuildError, describe_errno
 from haconiwa.host.descriptors import is_at
 from haconiwa.host.image_record import marker_path
-from haconiwa.host.root_place import lock_path, root_fault
+from haconiwa.host.root_place import beside, lock_path, root_fault
 from haconiwa.kernel.locks import try_lock
 
 
@@ -39,10 +39,10 @@ class Place:
         self.trusted_uids = trusted_uids
         self.given = root
         self.root = os.path.realpath(root)
-        self.parent, name = os.path.split(self.root)
+        self.parent = os.path.dirname(self.root)
         self.marker = marker_path(self.root)
         self.lock = lock_path(self.root)
-        self.partial = os.path.join(self.parent, f".{name}.partial")
+        self.partial = beside(self.root, "partial")
         self.partial_root = os.path.join(self.partial, "rootfs")
 
 

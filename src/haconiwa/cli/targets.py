@@ -11,6 +11,9 @@ from haconiwa.lifecycle.state import State, find_states, list_states
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import TypeVar
+
+    N = TypeVar("N", int, float)
 
     from haconiwa.cli.arguments import Parser
 
@@ -37,10 +40,7 @@ def pid(text: str) -> int:
     Raises:
         ValueError: It is none.
     """
-    value = int(text)
-    if value < 1:
-        raise ValueError(text)
-    return value
+    return _at_least(1, int(text))
 
 
 def seconds(text: str) -> float:
@@ -61,10 +61,7 @@ def seconds_from_0(text: str) -> float:
     Raises:
         ValueError: It is none.
     """
-    value = seconds(text)
-    if value < 0:
-        raise ValueError(text)
-    return value
+    return _at_least(0, seconds(text))
 
 
 def count(text: str) -> int:
@@ -73,9 +70,12 @@ def count(text: str) -> int:
     Raises:
         ValueError: It is none.
     """
-    value = int(text)
-    if value < 0:
-        raise ValueError(text)
+    return _at_least(0, int(text))
+
+
+def _at_least(low: int, value: N) -> N:
+    if value < low:
+        raise ValueError(value)
     return value
 
 

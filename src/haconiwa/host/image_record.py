@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 
-from haconiwa.host.root_place import strange_owner
+from haconiwa.host.root_place import beside, strange_owner
 from haconiwa.spec.image import ImageSpec, with_image
 
 TYPE_CHECKING = False
@@ -22,13 +22,12 @@ LARGEST = 1 << 20
 
 
 def marker_path(root: str) -> str:
-    """Where the marker of a root file system is: beside it, never in it.
+    """Where the marker of a root file system is.
 
     Args:
         root: Absolute host path, links resolved.
     """
-    parent, name = os.path.split(root)
-    return os.path.join(parent, f".{name}.haconiwa.json")
+    return beside(root, "haconiwa.json")
 
 
 def read_json(path: str) -> Any:

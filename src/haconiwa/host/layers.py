@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 
+from haconiwa.host.root_place import beside
+
 
 def layers_folder(root: str) -> str:
     """The folder of all layers over a root; nobody but root can enter it.
@@ -17,8 +19,7 @@ def layers_folder(root: str) -> str:
     Args:
         root: Host path.
     """
-    parent, name = os.path.split(os.path.realpath(root))
-    return os.path.join(parent, f".{name}.layers")
+    return beside(os.path.realpath(root), "layers")
 
 
 def layer_folder(root: str, container: str, *, ephemeral: bool = False) -> str:

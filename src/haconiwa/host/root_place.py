@@ -12,7 +12,20 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_BESIDE = ("haconiwa.json", "haconiwa.lock", "layers", "partial")
+"""What ends the names of all that belongs to a root and lies beside it."""
 _MOST_LINKS = 40  # as path_resolution(7) has it; whoever opens a path with more is told
+
+
+def beside(root: str, word: str) -> str:
+    """Where something that belongs to a root file system lies: beside it, never in it.
+
+    Args:
+        root: Absolute host path, links resolved.
+        word: One of `_BESIDE`.
+    """
+    parent, name = os.path.split(root)
+    return os.path.join(parent, f".{name}.{word}")
 
 
 def lock_path(root: str) -> str:
@@ -21,8 +34,7 @@ def lock_path(root: str) -> str:
     Args:
         root: Absolute host path, links resolved.
     """
-    parent, name = os.path.split(root)
-    return os.path.join(parent, f".{name}.haconiwa.lock")
+    return beside(root, "haconiwa.lock")
 
 
 def is_being_changed(root: str) -> bool:
@@ -52,9 +64,10 @@ def root_fault(path: str, trusted_uids: tuple[int, ...] = ()) -> tuple[str, str]
     for folder, status, name, leads_on in _walk(path):
         if fault := fault_of(folder, status, trusted_uids):
             return fault
-        entries = (name,) if leads_on else _beside(name)
-        for entry in entries if status.st_mode & stat.S_ISVTX else ():
-            if why := strange_owner(os.path.join(folder, entry), trusted_uids):
+        entry = os.path.join(folder, name)
+        entries = [entry] if leads_on else [entry, *(beside(entry, word) for word in _BESIDE)]
+        for each in entries if status.st_mode & stat.S_ISVTX else ():
+            if why := strange_owner(each, trusted_uids):
                 return why, "remove it"
     return None
 
@@ -73,11 +86,6 @@ def strange_owner(path: str, trusted_uids: tuple[int, ...] = ()) -> str:
     if owner in (0, os.geteuid(), *trusted_uids) or not os.stat(os.path.dirname(path)).st_mode & stat.S_ISVTX:
         return ""
     return f'"{path}" belongs to user {owner}, not to root or to you'
-
-
-def _beside(name: str) -> tuple[str, ...]:
-    """A root and all that may lie beside it, by their names."""
-    return (name, *(f".{name}.{word}" for word in ("haconiwa.json", "haconiwa.lock", "partial", "layers")))
 
 
 def _walk(path: str) -> Iterator[tuple[str, os.stat_result, str, bool]]:

@@ -11,7 +11,7 @@ import os
 import time
 
 from haconiwa.kernel import signals as signal
-from haconiwa.lifecycle.identity import wait_for_end
+from haconiwa.lifecycle.identity import pid_namespace, wait_for_end
 
 _LOOK_EVERY_S = 0.1
 
@@ -46,7 +46,7 @@ def holders(pid: int) -> set[int]:
 
 
 def _kill_holders(pid: int) -> None:
-    namespace = _pid_namespace(pid)
+    namespace = pid_namespace(pid)
     waiting, seen = [pid], {pid}
     while waiting:
         for holder in holders(waiting.pop()) - seen:
@@ -62,7 +62,7 @@ def _is_killed(pid: int, namespace: str) -> bool:
     except ProcessLookupError:
         return False
     try:
-        if _pid_namespace(pid) != namespace:  # or by now the number is another's
+        if pid_namespace(pid) != namespace:  # or by now the number is another's
             return False
         signal.pidfd_send_signal(pidfd, signal.SIGKILL)
     except ProcessLookupError:
@@ -86,10 +86,3 @@ def _field(folder: str, name: str) -> int:
             return next((int(line.split()[1]) for line in file if line.startswith(f"{name}:")), -1)
     except OSError:
         return -1
-
-
-def _pid_namespace(pid: int) -> str | None:
-    try:
-        return os.readlink(f"/proc/{pid}/ns/pid")
-    except OSError:
-        return None  # it is gone, or somebody else's

@@ -123,6 +123,14 @@ def boot_id() -> str:
         return file.read().strip()
 
 
+def pid_namespace(pid: int) -> str | None:
+    """Names the pid namespace of a process; None when it is gone, or somebody else's."""
+    try:
+        return os.readlink(f"/proc/{pid}/ns/pid")
+    except OSError:
+        return None
+
+
 def wait_for_end(pidfd: int, timeout_s: float) -> bool:
     """Wait until a process has ended.
 

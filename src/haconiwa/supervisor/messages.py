@@ -41,8 +41,8 @@ def flush() -> None:
     """Let what hooks have printed come before what is said next, which may begin another log."""
     try:
         sys.stdout.flush()
-    except OSError:
-        pass  # the disk is full; the container goes on
+    except (OSError, ValueError):
+        pass  # the disk is full, or a hook has closed it; the container goes on
     if _log:
         _log.renew()
 

@@ -63,6 +63,8 @@ class Signals:
             signal.signal(number, self._note)
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
+        if number in self.stops and self._is_echo():
+            return  # it must not interrupt a second hook either
         self._pending.append(number)
         if number in self.stops and hook_is_running():
             raise HookInterrupted
@@ -80,12 +82,13 @@ class Signals:
             pass
 
     def take(self) -> list[int]:
-        """The signals that came since the last call, in order; what is an echo of one to stop is left out."""
+        """The signals that came since the last call, in order."""
         self._empty()
         taken, self._pending = self._pending, []
-        return [number for number in taken if number not in self.stops or not self._is_echo()]
+        return taken
 
     def _is_echo(self) -> bool:
+        """Whether it comes so soon after another one to stop that it is the same."""
         now = time.monotonic()
         if now - self._heard < _ECHO_S:
             return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -111,3 +112,14 @@ def test_while_no_file_can_be_opened_the_old_one_goes_on(path: Path) -> None:
     in_child(process)
     assert Path(f"{path}.old").read_text() == "goes on\n"
     assert not path.with_name("elsewhere").exists()
+
+
+def test_a_hook_that_has_closed_stdout_hinders_no_message(path: Path) -> None:
+    def process() -> None:
+        lead_output()
+        sys.stdout = open(os.dup(1), "w")  # noqa: SIM115 - what a hook closes
+        sys.stdout.close()
+        messages.say("goes on")
+
+    in_child(process)
+    assert path.read_text() == "goes on\n"
